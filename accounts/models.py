@@ -1,0 +1,102 @@
+"""Projects, the tenants, and the API keys that speak for them."""
+
+import hashlib
+import secrets
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils import timezone
+
+SCOPES = ("files:read", "files:write", "batches:read", "batches:write", "models:read")
+KEY_START = "sk-vb-"
+PREFIX_LENGTH = len(KEY_START) + 8
+
+
+class Project(models.Model):
+    """A tenant: every file and batch belongs to one and is seen by no other."""
+
+    name = models.CharField(max_length=100, unique=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def all_scopes() -> list[str]:
+    """Return what a new key may do unless told otherwise: everything."""
+    return list(SCOPES)
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    """Questions about keys."""
+
+    def live(self, now: datetime) -> "ApiKeyQuerySet":
+        """Keep the keys that are neither revoked nor expired."""
+        return self.filter(revoked_at=None).filter(
+            models.Q(expires_at=None) | models.Q(expires_at__gt=now)
+        )
+
+
+class ApiKey(models.Model):
+    """A random 256-bit key; only its prefix and SHA-256 are stored.
+
+    A fast hash is right for a key nobody could guess; a password hasher would cost
+    100 ms a request. A project may have several live keys, so keys can be rotated.
+    """
+
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, related_name="api_keys"
+    )
+    name = models.CharField(max_length=100, help_text="Who or what uses this key.")
+    prefix = models.CharField(max_length=PREFIX_LENGTH, unique=True, editable=False)
+    digest = models.CharField(max_length=64, editable=False)
+    scopes = models.JSONField(default=all_scopes)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "API key"
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+    def clean(self) -> None:
+        """Refuse scopes that do not exist."""
+        unknown = [scope for scope in self.scopes or [] if scope not in SCOPES]
+        if unknown or not isinstance(self.scopes, list):
+            raise ValidationError({"scopes": f"Scopes are: {', '.join(SCOPES)}."})
+
+    @classmethod
+    def issue(cls, project: Project, name: str, **fields: Any) -> tuple["ApiKey", str]:
+        """Make a key; the second value is the key itself, to be shown once."""
+        secret = KEY_START + secrets.token_urlsafe(32)
+        key = cls(project=project, name=name, **fields)
+        key.prefix = secret[:PREFIX_LENGTH]
+        key.digest = digest(secret)
+        key.full_clean()
+        key.save()
+        return key, secret
+
+
+def digest(secret: str) -> str:
+    """Return the form in which a key is stored and compared."""
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Batches: validated, planned, finalized."""

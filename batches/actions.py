@@ -1,0 +1,233 @@
+"""The only writer of a batch's status.
+
+    validating ──▶ in_progress ──▶ finalizing ──▶ completed
+        │              │   │            │
+        ▼              │   ▼            │
+      failed           │ expired        │
+        ▲              ▼                ▼
+        └───────── cancelling ──────▶ cancelled
+
+Each arrow is one conditional UPDATE (id and allowed old status). If not exactly one
+row changed, someone was first and nothing is done. A terminal status is final.
+"""
+
+import hashlib
+import json
+import logging
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.db.models.functions import Now
+from django_q.tasks import async_task
+
+from accounts.models import Project
+from batches.models import BatchJob, Chunk, Status
+from files.models import File
+from vllm_batch.environment import window_seconds
+from vllm_batch.lib.clock import database_now
+from vllm_batch.lib.errors import Conflict
+
+logger = logging.getLogger(__name__)
+
+CANCELLABLE = (Status.IN_PROGRESS, Status.FINALIZING)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchOrder:
+    """What a client asks for, already checked for form."""
+
+    input_file_id: str
+    endpoint: str
+    completion_window: str
+    metadata: dict[str, str] | None = None
+    output_expires_seconds: int | None = None
+
+    def digest(self) -> str:
+        """Return a hash that tells two orders apart."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def create(
+    project: Project, order: BatchOrder, idempotency_key: str | None = None
+) -> BatchJob:
+    """Store a new batch and ring for its validation, in one transaction.
+
+    The same idempotency key with the same order returns the first batch; with another
+    order it raises Conflict (contract R28).
+    """
+    if idempotency_key and (known := _repeated(project, order, idempotency_key)):
+        return known
+    now = database_now()
+    lifetime = timedelta(seconds=window_seconds(order.completion_window))
+    batch = BatchJob(
+        project=project,
+        **asdict(order),
+        idempotency_key=idempotency_key,
+        request_digest=order.digest(),
+        created_at=now,
+        expires_at=now + lifetime,
+    )
+    try:
+        with transaction.atomic():
+            batch.save(force_insert=True)
+            ring_ops(batch)
+    except IntegrityError:
+        if idempotency_key and (known := _repeated(project, order, idempotency_key)):
+            return known
+        raise
+    return batch
+
+
+def _repeated(project: Project, order: BatchOrder, key: str) -> BatchJob | None:
+    known = BatchJob.objects.of(project).filter(idempotency_key=key).first()
+    if known is not None and known.request_digest != order.digest():
+        raise Conflict(
+            "This Idempotency-Key was used before with other parameters.",
+            code="idempotency_key_in_use",
+        )
+    return known
+
+
+def ring_ops(batch: BatchJob) -> None:
+    """Ask the ops queue to look at a batch; inside a transaction, if it commits."""
+    async_task("batches.tasks.attend", batch.pk, cluster="ops")
+
+
+def ring_workers() -> None:
+    """Tell the GPU workers that there is something to claim."""
+    async_task("workers.tasks.serve", cluster="gpu")
+
+
+def _change(batch: BatchJob, allowed: tuple[Status, ...], **fields: Any) -> bool:
+    changed = BatchJob.objects.filter(pk=batch.pk, status__in=allowed).update(**fields)
+    if changed:
+        batch.refresh_from_db()
+        logger.info("batch %s is %s", batch.pk, batch.status)
+    return changed == 1
+
+
+def start(batch: BatchJob, chunks: list[Chunk], *, model: str | None) -> bool:
+    """Move a valid batch to in_progress, with its plan; False if it was cancelled."""
+    with transaction.atomic():
+        Chunk.objects.filter(batch=batch).delete()
+        Chunk.objects.bulk_create(chunks, batch_size=500)
+        started = _change(
+            batch,
+            (Status.VALIDATING,),
+            status=Status.IN_PROGRESS,
+            in_progress_at=Now(),
+            total=sum(chunk.line_count for chunk in chunks),
+            model=model,
+            is_mixed=model is None,
+            ops_lease_expires_at=None,
+        )
+        if not started:
+            transaction.set_rollback(True)
+            return False
+        ring_workers()
+    return True
+
+
+def fail(batch: BatchJob, errors: list[dict[str, Any]]) -> bool:
+    """End a batch whose input is not valid, with the list of faults."""
+    return _change(
+        batch,
+        (Status.VALIDATING,),
+        status=Status.FAILED,
+        failed_at=Now(),
+        errors={"object": "list", "data": errors},
+        ops_lease_expires_at=None,
+    )
+
+
+def cancel(batch: BatchJob) -> BatchJob:
+    """Cancel a batch, as far as its status allows (contract 8.4).
+
+    Nothing ran yet: it is cancelled at once. Otherwise it is cancelling until the
+    worker has let go and the files are stored. Cancelling again changes nothing.
+    Raises Conflict for a batch that has ended otherwise.
+    """
+    with transaction.atomic():
+        ended = _change(
+            batch,
+            (Status.VALIDATING,),
+            status=Status.CANCELLED,
+            cancelling_at=Now(),
+            cancelled_at=Now(),
+        )
+        if not ended and _change(
+            batch, CANCELLABLE, status=Status.CANCELLING, cancelling_at=Now()
+        ):
+            ring_ops(batch)
+    batch.refresh_from_db()
+    if batch.status not in (Status.CANCELLING, Status.CANCELLED):
+        raise Conflict(f"Cannot cancel a batch with status '{batch.status}'.")
+    return batch
+
+
+def count(batch_id: str, **changes: int) -> None:
+    """Add a segment's counts and usage; the last line moves the batch on.
+
+    Called inside the transaction that commits the segment. The UPDATE locks the row,
+    so of two workers that commit the last two chunks exactly one sees the end.
+    """
+    rows = BatchJob.objects.filter(pk=batch_id)
+    rows.update(**{field: F(field) + change for field, change in changes.items()})
+    finished = rows.filter(
+        status=Status.IN_PROGRESS, total=F("completed") + F("failed")
+    ).update(status=Status.FINALIZING, finalizing_at=Now())
+    if finished:
+        ring_ops(BatchJob(pk=batch_id))
+
+
+def lease_ops(batch: BatchJob, seconds: int) -> bool:
+    """Take or renew the right to validate or finalize; False if another holds it."""
+    changed = (
+        BatchJob.objects.live()
+        .unattended(database_now())
+        .filter(pk=batch.pk)
+        .update(ops_lease_expires_at=Now() + timedelta(seconds=seconds))
+    )
+    return changed == 1
+
+
+def renew_ops(batch: BatchJob, seconds: int) -> None:
+    """Keep the right taken with `lease_ops` during long work."""
+    BatchJob.objects.live().filter(pk=batch.pk).update(
+        ops_lease_expires_at=Now() + timedelta(seconds=seconds)
+    )
+
+
+def close(batch: BatchJob, *, output: File | None, error: File | None) -> bool:
+    """Store the files of a batch whose lines all have a record, and end it.
+
+    The status it ends in follows from the one it is in: finalizing → completed,
+    cancelling → cancelled, in_progress past its deadline → expired.
+    """
+    ends = {
+        Status.FINALIZING: (Status.COMPLETED, "completed_at"),
+        Status.CANCELLING: (Status.CANCELLED, "cancelled_at"),
+        Status.IN_PROGRESS: (Status.EXPIRED, "expired_at"),
+    }
+    old = Status(batch.status)
+    new, moment = ends[old]
+    fields: dict[str, Any] = {"status": new, moment: Now()}
+    with transaction.atomic():
+        for file in (output, error):
+            if file is not None:
+                file.save(force_insert=True)
+        closed = _change(
+            batch,
+            (old,),
+            **fields,
+            output_file_id=output.pk if output else None,
+            error_file_id=error.pk if error else None,
+            ops_lease_expires_at=None,
+        )
+        if not closed:
+            transaction.set_rollback(True)
+    return closed

@@ -1,0 +1,13 @@
+"""What can go wrong with a batch, apart from what the client did."""
+
+
+class BatchError(Exception):
+    """A batch could not go on."""
+
+
+class Fenced(BatchError):
+    """Another worker owns the chunk now; nothing was written."""
+
+
+class SegmentDamaged(BatchError):
+    """A segment's bytes are not those that were committed."""

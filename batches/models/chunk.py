@@ -1,0 +1,81 @@
+"""A contiguous slice of a batch's lines: the unit a worker claims."""
+
+from datetime import datetime
+
+from django.db import models
+from django.db.models import F, Q
+
+
+class ChunkQuerySet(models.QuerySet["Chunk"]):
+    """Questions about chunks."""
+
+    def leased(self, now: datetime) -> "ChunkQuerySet":
+        """Keep the chunks a worker holds."""
+        return self.filter(lease_expires_at__gte=now)
+
+    def unfinished(self) -> "ChunkQuerySet":
+        """Keep the chunks with a line that has no result yet."""
+        return self.filter(is_done=False)
+
+    def claimable(self, now: datetime) -> "ChunkQuerySet":
+        """Keep unfinished chunks of runnable batches that no worker holds."""
+        return self.unfinished().filter(
+            Q(lease_expires_at=None) | Q(lease_expires_at__lt=now),
+            batch__status="in_progress",  # Status lives one module up
+            batch__expires_at__gt=now,
+            batch__paused_reason="",
+        )
+
+
+class Chunk(models.Model):
+    """Lines `first_line … first_line + span - 1` of a batch's input, for one model.
+
+    `line_count` of them are requests for `model` (the others are blank, or in a mixed
+    batch belong to another model's chunk over the same lines). `done` is a bitmap over
+    the span, bit i of byte i//8. The holder of the lease with the newest fence is the
+    only one who may write; every write names both (design.md §3).
+    """
+
+    batch = models.ForeignKey(
+        "vllm_batches.BatchJob", on_delete=models.CASCADE, related_name="chunks"
+    )
+    index = models.PositiveIntegerField()
+    model = models.CharField(max_length=255)
+    first_line = models.PositiveIntegerField()
+    span = models.PositiveIntegerField()
+    line_count = models.PositiveIntegerField()
+    first_byte = models.BigIntegerField()
+    byte_count = models.BigIntegerField()
+
+    lease_owner = models.CharField(max_length=128, blank=True, default="")
+    lease_expires_at = models.DateTimeField(null=True)
+    fence = models.BigIntegerField(default=0)
+    done = models.BinaryField()
+    is_done = models.BooleanField(default=False)
+    completed = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    crash_count = models.PositiveIntegerField(default=0)
+
+    objects = ChunkQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["batch", "index"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["batch", "index"], name="vllm_batches_chunk_index"
+            ),
+            models.CheckConstraint(
+                condition=Q(line_count__gte=F("completed") + F("failed")),
+                name="vllm_batches_chunk_counts",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["model", "batch", "index"],
+                condition=Q(is_done=False),
+                name="vllm_batches_claimable",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.batch_id} #{self.index}"

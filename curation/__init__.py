@@ -1,0 +1,1 @@
+"""Review of results; its models come with the curation pages."""

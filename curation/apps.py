@@ -1,0 +1,13 @@
+"""The curation app."""
+
+from django.apps import AppConfig
+
+
+class CurationConfig(AppConfig):
+    """Review of results; its models come with the curation pages."""
+
+    name = "curation"
+    # Prefixed, so that the app fits into a project with an app of the same name.
+    label = "vllm_curation"
+    verbose_name = "Curation"
+    default_auto_field = "django.db.models.BigAutoField"

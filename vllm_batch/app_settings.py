@@ -1,0 +1,93 @@
+"""The settings our apps need in any Django project.
+
+`from vllm_batch.app_settings import *` brings them; see `examples/existing_project`.
+"""
+
+from typing import Any
+
+from vllm_batch.environment import Environment, read_environment
+
+VLLM_BATCH: Environment = read_environment()
+
+VLLM_BATCH_APPS = [
+    "accounts",
+    "files",
+    "batches",
+    "workers",
+    "curation",
+    "monitoring",
+    "rest_framework",
+    "drf_spectacular",
+    "django_q",
+]
+
+# Where `vllm_batch.urls.api_urls` is mounted: errors below it are JSON.
+API_PATH = "/v1"
+
+# Who knows which models there are. A dotted path, because imports point up only.
+MODEL_CATALOG = "workers.catalog.find_models"
+
+# Engine classes by the name a served model uses for them.
+ENGINES = {
+    "vllm": "workers.engines.vllm.VllmEngine",
+    "openai_http": "workers.engines.openai_http.OpenAIHttpEngine",
+    "stub": "workers.engines.stub.StubEngine",
+}
+
+BATCH_STORAGE: dict[str, Any] = {
+    "BACKEND": "files.storage.DurableFileSystemStorage",
+    "OPTIONS": {"location": VLLM_BATCH.DATA_DIR / "batch"},
+}
+
+FILE_UPLOAD_TEMP_DIR = VLLM_BATCH.DATA_DIR / "batch" / "incoming"
+
+# The queue is a doorbell (evidence: reliability §2). `retry` starts at prefetch, so
+# it exceeds (queue_limit + 2) × (timeout + 3). Clusters: `gpu` and `ops`.
+_GPU_TIMEOUT = (
+    VLLM_BATCH.WORKER_QUANTUM_SECONDS
+    + VLLM_BATCH.ENGINE_START_SECONDS
+    + VLLM_BATCH.WORKER_DRAIN_SECONDS
+)
+_OPS_TIMEOUT = 600
+Q_CLUSTER: dict[str, Any] = {
+    "name": "vllm_batch",
+    "orm": "default",
+    "workers": 1,
+    "queue_limit": 1,
+    "bulk": 1,
+    "poll": 0.2,
+    "timeout": _OPS_TIMEOUT,
+    "retry": 3 * (_OPS_TIMEOUT + 3) + 60,
+    "max_attempts": 1,
+    "ack_failures": True,
+    "guard_cycle": 0.5,
+    "recycle": 1_000_000,
+    "save_limit": 50,
+    "catch_up": False,
+    "compress": False,
+    "cached": False,
+    "scheduler": False,
+    "ALT_CLUSTERS": {
+        "ops": {
+            "workers": 2,
+            "queue_limit": 2,
+            "retry": 4 * (_OPS_TIMEOUT + 3) + 60,
+        },
+        "gpu": {
+            "timeout": _GPU_TIMEOUT,
+            "retry": 3 * (_GPU_TIMEOUT + 3) + 60,
+            "daemonize_workers": False,
+        },
+    },
+}
+
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "vLLM Batch",
+    "DESCRIPTION": "The OpenAI Files and Batch APIs, self-hosted on vLLM.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/v1",
+    "ENFORCE_NON_BLANK_FIELDS": True,
+    "COMPONENT_SPLIT_REQUEST": True,
+}

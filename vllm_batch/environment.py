@@ -1,0 +1,157 @@
+"""Every setting that comes from the environment, with its default and meaning.
+
+This class is the one list: `docs/reference/settings.md` is checked against it.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+from django.core.exceptions import ImproperlyConfigured
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DAY = 86_400
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": DAY}
+CommaList = Annotated[list[str], NoDecode]
+
+
+def window_seconds(window: str) -> int:
+    """Turn a completion window such as `24h` or `30m` into seconds.
+
+    Raises ValueError for anything but digits and one of s, m, h, d.
+    """
+    match = re.fullmatch(r"([1-9]\d{0,6})([smhd])", window)
+    if match is None:
+        raise ValueError(f"'{window}' is not a duration such as 24h, 30m or 7d")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+class Environment(BaseSettings):
+    """What the environment may set; a bad value stops the start."""
+
+    model_config = SettingsConfigDict(case_sensitive=True, extra="ignore")
+
+    SECRET_KEY: str = Field(
+        "",
+        description="Django's signing key. Empty: one is made and kept in DATA_DIR.",
+    )
+    DEBUG: bool = Field(False, description="Django's debug pages. Never in production.")
+    ALLOWED_HOSTS: CommaList = Field(
+        ["localhost", "127.0.0.1", "[::1]"],
+        description="Host names the server answers to, separated by commas.",
+    )
+    CSRF_TRUSTED_ORIGINS: CommaList = Field(
+        [], description="Origins (https://…) trusted for admin forms behind a proxy."
+    )
+    DATA_DIR: Path = Field(
+        BASE_DIR / "var",
+        description="Folder of the SQLite database, files, keys and worker locks.",
+    )
+    DATABASE_URL: str = Field(
+        "",
+        description="postgresql://user:password@host/name. Empty: SQLite in DATA_DIR.",
+    )
+    DATABASE_POOL: bool = Field(
+        True,
+        description="psycopg's connection pool in web processes (PostgreSQL only).",
+    )
+    LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Lowest level that is logged."
+    )
+    FILE_MAX_BYTES: int = Field(
+        536_870_912, gt=0, description="Largest upload of any purpose, in bytes."
+    )
+    BATCH_MAX_BYTES: int = Field(
+        209_715_200, gt=0, description="Largest upload with purpose batch, in bytes."
+    )
+    BATCH_MAX_LINE_BYTES: int = Field(
+        16_777_216, gt=0, description="Longest line of a batch file, in bytes."
+    )
+    BATCH_MAX_REQUESTS: int = Field(
+        50_000, gt=0, description="Most requests in one batch."
+    )
+    BATCH_MAX_EMBEDDING_INPUTS: int = Field(
+        50_000, gt=0, description="Most embedding inputs in one batch, all lines added."
+    )
+    BATCH_MAX_ERRORS: int = Field(
+        1000, ge=100, description="Most entries in a failed batch's `errors.data`."
+    )
+    BATCH_COMPLETION_WINDOWS: CommaList = Field(
+        ["24h"], description="Accepted completion windows, separated by commas."
+    )
+    BATCH_ALLOW_MIXED_MODELS: bool = Field(
+        False, description="Allow several models in one batch file (OpenAI does not)."
+    )
+    BATCH_CHUNK_LINES: int = Field(
+        1024, gt=0, description="Lines in a chunk, the unit a worker claims."
+    )
+    FILE_LIFETIME_SECONDS: int = Field(
+        30 * DAY, ge=3600, description="Life of batch input and output files."
+    )
+    WORKER_SLOT: str = Field(
+        "gpu0",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$",
+        description="Name of this machine's GPU slot. One engine runs per slot.",
+    )
+    WORKER_LEASE_SECONDS: int = Field(
+        60, ge=2, description="A chunk's lease; a dead worker's chunks wait this long."
+    )
+    WORKER_WINDOW: int = Field(
+        0, ge=0, description="Requests in flight. 0: twice what the engine runs at once."
+    )
+    WORKER_SEGMENT_LINES: int = Field(
+        256, gt=0, description="Results are made durable after this many lines …"
+    )
+    WORKER_SEGMENT_SECONDS: float = Field(
+        5.0, gt=0, description="… or after this many seconds, whichever is first."
+    )
+    WORKER_QUANTUM_SECONDS: int = Field(
+        300, ge=1, description="Longest run of one GPU task before it asks for the next."
+    )
+    WORKER_DRAIN_SECONDS: int = Field(
+        60, ge=1, description="After SIGTERM, how long lines in flight may take to end."
+    )
+    ENGINE_START_SECONDS: int = Field(
+        900, ge=10, description="How long an engine may take to load its model."
+    )
+
+    @field_validator(
+        "ALLOWED_HOSTS",
+        "CSRF_TRUSTED_ORIGINS",
+        "BATCH_COMPLETION_WINDOWS",
+        mode="before",
+    )
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return [part.strip() for part in value.split(",") if part.strip()]
+
+    @field_validator("BATCH_COMPLETION_WINDOWS")
+    @classmethod
+    def _known_windows(cls, value: list[str]) -> list[str]:
+        if not value:
+            raise ValueError("name at least one window, such as 24h")
+        for window in value:
+            window_seconds(window)
+        return value
+
+
+def read_environment() -> Environment:
+    """Read the environment; raises ImproperlyConfigured with a sentence to act on."""
+    try:
+        return Environment()
+    except ValidationError as error:
+        _stop(error)
+
+
+def _stop(error: ValidationError) -> NoReturn:
+    sentences = [
+        f"The environment variable {part['loc'][0]} is set to {part['input']!r}, which"
+        f" does not work: {part['msg']}. Correct it or unset it"
+        f" ({Environment.model_fields[str(part['loc'][0])].description})"
+        for part in error.errors()
+    ]
+    raise ImproperlyConfigured("\n".join(sentences)) from None

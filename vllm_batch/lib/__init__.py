@@ -1,0 +1,1 @@
+"""What every app shares and none owns: errors, ids, pages, JSON lines."""

@@ -1,0 +1,64 @@
+"""JSON Lines: split at newline bytes only, write lines no reader can tear.
+
+Sources: contract 6.1 (framing) and 7.4 (escaping).
+"""
+
+from collections.abc import Iterator
+from typing import IO, NamedTuple
+
+BOM = b"\xef\xbb\xbf"
+
+# Raw, these split a line for `str.splitlines` and the SDK's `iter_lines`. In JSON
+# they occur only inside strings, where the escape means the same.
+_SEPARATORS = (
+    (b"\xe2\x80\xa8", b"\\u2028"),
+    (b"\xe2\x80\xa9", b"\\u2029"),
+    (b"\xc2\x85", b"\\u0085"),
+)
+
+
+class Line(NamedTuple):
+    """One physical line: number from 1, byte offset, and bytes without newline."""
+
+    number: int
+    offset: int
+    content: bytes
+
+    @property
+    def is_blank(self) -> bool:
+        """Tell whether the line holds white space only, which counts as no line."""
+        return not self.content.strip(b" \t\r")
+
+
+def read_lines(stream: IO[bytes], max_bytes: int, number: int = 1) -> Iterator[Line]:
+    """Yield the lines of `stream`, which stands at the start of line `number`.
+
+    A line longer than `max_bytes` is cut off there (its rest is skipped), so that a
+    file without newlines cannot fill the memory; the reader sees the length. A byte
+    order mark before line 1 is left out.
+    """
+    offset = stream.tell()
+    while content := stream.readline(max_bytes + 2):
+        start, length = offset, len(content)
+        while not content.endswith(b"\n") and (
+            rest := stream.readline(1 << 20) if length > max_bytes else b""
+        ):
+            length += len(rest)
+            if rest.endswith(b"\n"):
+                break
+        offset = start + length
+        if number == 1 and content.startswith(BOM):
+            content = content[len(BOM) :]
+        yield Line(number, start, content.rstrip(b"\n"))
+        number += 1
+
+
+def one_line(document: bytes) -> bytes:
+    """Return a valid JSON document as one line that every reader sees as one."""
+    if b"\n" in document or b"\r" in document:
+        # Valid JSON has raw newlines as white space only, never inside a string.
+        document = document.replace(b"\n", b" ").replace(b"\r", b" ")
+    for raw, escaped in _SEPARATORS:
+        if raw in document:
+            document = document.replace(raw, escaped)
+    return document

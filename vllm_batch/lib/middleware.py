@@ -1,0 +1,81 @@
+"""Request ids and JSON errors for every path of the API, Django's own answers too."""
+
+import logging
+import re
+from collections.abc import Callable
+from contextvars import ContextVar
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from vllm_batch.lib.errors import error_response
+from vllm_batch.lib.ids import new_id
+
+logger = logging.getLogger(__name__)
+
+current_request_id: ContextVar[str] = ContextVar("request_id", default="")
+_CLIENT_ID = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+class ApiMiddleware:
+    """Give each answer an `x-request-id` and each error OpenAI's envelope.
+
+    Errors that never reach a DRF view (an unknown route, a bad host, a crash) would
+    be HTML: contract 1.1 and 1.5 want JSON. Paths outside `settings.API_PATH` keep
+    Django's pages.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Serve one request."""
+        request_id = new_id("req_")
+        token = current_request_id.set(request_id)
+        try:
+            response = self.get_response(request)
+        finally:
+            current_request_id.reset(token)
+        if self._is_api(request) and _needs_envelope(response):
+            response = _rewrite(request, response)
+        response["x-request-id"] = request_id
+        client_id = request.headers.get("X-Client-Request-Id", "")
+        if _CLIENT_ID.fullmatch(client_id):
+            response["x-client-request-id"] = client_id
+        return response
+
+    def process_exception(
+        self, request: HttpRequest, error: Exception
+    ) -> HttpResponse | None:
+        """Answer a crash inside an API view with a logged, empty-handed 500."""
+        if not self._is_api(request):
+            return None
+        logger.exception("request failed", extra={"path": request.path})
+        return error_response(
+            500,
+            "The server had an error while processing your request."
+            " It was logged under the id in the x-request-id header.",
+        )
+
+    @staticmethod
+    def _is_api(request: HttpRequest) -> bool:
+        return request.path.startswith(settings.API_PATH + "/")
+
+
+def _needs_envelope(response: HttpResponseBase) -> bool:
+    content_type = response.get("Content-Type", "")
+    return response.status_code >= 400 and not content_type.startswith(
+        "application/json"
+    )
+
+
+def _rewrite(request: HttpRequest, response: HttpResponseBase) -> HttpResponse:
+    status = response.status_code
+    if status == 404:
+        message = f"Invalid URL ({request.method} {request.path})"
+    elif status == 405:
+        message = f"Not allowed to {request.method} on {request.path}."
+    else:
+        message = f"The request was refused: {response.reason_phrase}."
+    return error_response(status, message)

@@ -1,0 +1,142 @@
+"""Settings of the stand-alone project; everything else is `environment.py`."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+
+from vllm_batch.app_settings import (  # noqa: F401
+    API_PATH,
+    BATCH_STORAGE,
+    ENGINES,
+    FILE_UPLOAD_TEMP_DIR,
+    MODEL_CATALOG,
+    Q_CLUSTER,
+    SPECTACULAR_SETTINGS,
+    VLLM_BATCH,
+    VLLM_BATCH_APPS,
+)
+from vllm_batch.environment import BASE_DIR
+from vllm_batch.lib.logs import logging_settings
+
+
+def _kept_secret(folder: Path) -> str:
+    """Return this installation's signing key, made at the first start."""
+    path = folder / "secret_key"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text()
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(50))
+    return path.read_text()
+
+
+def _databases() -> dict[str, Any]:
+    if not VLLM_BATCH.DATABASE_URL:
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": VLLM_BATCH.DATA_DIR / "db.sqlite3",
+            "OPTIONS": {
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+            },
+        }
+    database = dict(dj_database_url.parse(VLLM_BATCH.DATABASE_URL))
+    # A pool does not survive a fork, and the worker's processes fork.
+    database["OPTIONS"] = {
+        **database.get("OPTIONS", {}),
+        "connect_timeout": 5,
+        "pool": {"min_size": 1, "max_size": 20, "timeout": 10}
+        if VLLM_BATCH.DATABASE_POOL
+        else False,
+    }
+    return database
+
+
+SECRET_KEY = VLLM_BATCH.SECRET_KEY or _kept_secret(VLLM_BATCH.DATA_DIR)
+DEBUG = VLLM_BATCH.DEBUG
+ALLOWED_HOSTS = VLLM_BATCH.ALLOWED_HOSTS
+CSRF_TRUSTED_ORIGINS = VLLM_BATCH.CSRF_TRUSTED_ORIGINS
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    *VLLM_BATCH_APPS,
+]
+
+MIDDLEWARE = [
+    "vllm_batch.lib.middleware.ApiMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "vllm_batch.urls"
+WSGI_APPLICATION = "vllm_batch.wsgi.application"
+APPEND_SLASH = True
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+DATABASES = {"default": _databases()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "batch": BATCH_STORAGE,
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+STATIC_URL = "static/"
+STATIC_ROOT = VLLM_BATCH.DATA_DIR / "static"
+WHITENOISE_USE_FINDERS = True
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+LOGGING = logging_settings(VLLM_BATCH.LOG_LEVEL)
+
+UNFOLD = {
+    "SITE_TITLE": "vLLM Batch",
+    "SITE_HEADER": "vLLM Batch",
+    "SITE_SYMBOL": "stacks",
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+}

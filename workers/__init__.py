@@ -1,0 +1,1 @@
+"""Engines and the processes that run batches on them."""

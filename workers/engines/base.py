@@ -1,0 +1,75 @@
+"""The engine plug point: base class, answer and errors."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an engine answered: any HTTP status, and the body as it came."""
+
+    status: int
+    body: bytes
+    retry_after: float | None = None
+
+
+class EngineError(Exception):
+    """The engine gave no answer."""
+
+    retryable = False
+
+
+class EngineUnreachable(EngineError):
+    """The connection failed or broke off; another try may work."""
+
+    retryable = True
+
+
+class EngineDead(EngineError):
+    """The engine is gone for good: it has to be built again."""
+
+
+class EngineStartFailed(EngineError):
+    """The engine did not come up."""
+
+
+class Engine(ABC):
+    """Anything that answers an OpenAI POST.
+
+    To add one: copy the nearest engine, write `start`, `post` and `stop`, name the
+    class in `settings.ENGINES`, and run `tests/workers/test_engine_contract.py` on it.
+    An engine belongs to one event loop and serves one model. The runner calls `post`
+    from up to `concurrency × 2` coroutines at once; cancelling such a coroutine must
+    abort its request.
+    """
+
+    def __init__(self, *, model: str, source: str, engine_args: dict[str, Any]) -> None:
+        self.model = model
+        self.source = source
+        self.engine_args = engine_args
+
+    @property
+    @abstractmethod
+    def concurrency(self) -> int:
+        """How many requests the engine works on at the same time, once started."""
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Get ready to answer; raises EngineStartFailed with what to do about it."""
+
+    @abstractmethod
+    async def post(self, url: str, body: bytes) -> Answer:
+        """Answer one request: `url` such as `/v1/embeddings`, `body` as the client sent it.
+
+        Returns whatever HTTP status the engine gave, errors included. Raises
+        EngineUnreachable if there was no answer, EngineDead if there will be none.
+        """
+
+    async def health(self) -> bool:
+        """Tell whether the engine could answer now. Progress is watched elsewhere."""
+        return True
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Free everything `start` took; called once, also after a failed start."""

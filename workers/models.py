@@ -1,0 +1,86 @@
+"""What is served, and who is alive to serve it."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils import timezone
+
+from workers.engines import engine_names
+
+
+class ServedModel(models.Model):
+    """A model clients may name, and the engine that answers for it."""
+
+    name = models.CharField(
+        max_length=255, unique=True, help_text="The `model` clients send."
+    )
+    # Not `choices`: engines are plug points, and a new one needs no migration.
+    engine = models.CharField(max_length=64, default="vllm")
+    source = models.CharField(
+        max_length=500,
+        blank=True,
+        help_text="Hub id or folder of the weights, or the base URLs of endpoints.",
+    )
+    engine_args: Any = models.JSONField(
+        default=dict, blank=True, help_text="The engine's own arguments, as JSON."
+    )
+    endpoints: Any = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="Endpoints it answers, such as /v1/embeddings. Empty: all.",
+    )
+    is_enabled = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        """Refuse an engine that is not registered."""
+        if self.engine not in engine_names():
+            names = ", ".join(engine_names())
+            raise ValidationError({"engine": f"Engines are: {names}."})
+        if not isinstance(self.engine_args, dict):
+            raise ValidationError({"engine_args": "Write a JSON object."})
+        if not isinstance(self.endpoints, list):
+            raise ValidationError({"endpoints": "Write a JSON list of endpoints."})
+
+    def serves(self, endpoint: str) -> bool:
+        """Tell whether a batch for `endpoint` may name this model."""
+        return not self.endpoints or endpoint in self.endpoints
+
+
+class Heartbeat(models.Model):
+    """The last sign of life of a GPU slot's worker; times by the database's clock."""
+
+    class State(models.TextChoices):
+        """What the worker is doing."""
+
+        IDLE = "idle"
+        LOADING = "loading"
+        RUNNING = "running"
+        DRAINING = "draining"
+
+    slot = models.CharField(primary_key=True, max_length=128)
+    host = models.CharField(max_length=255)
+    pid = models.PositiveIntegerField()
+    owner = models.CharField(max_length=128)
+    state = models.CharField(
+        max_length=16, choices=State.choices, default=State.IDLE
+    )
+    reason = models.CharField(max_length=255, blank=True, default="")
+    model = models.CharField(max_length=255, blank=True, default="")
+    requests_in_flight = models.PositiveIntegerField(default=0)
+    requests_done = models.BigIntegerField(default=0)
+    beat_at = models.DateTimeField()
+    progress_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["slot"]
+
+    def __str__(self) -> str:
+        return self.slot
