@@ -202,6 +202,35 @@ def renew_ops(batch: BatchJob, seconds: int) -> None:
     )
 
 
+def release_ops(batch: BatchJob) -> None:
+    """Give the right back before it ends, so that the next task need not wait."""
+    BatchJob.objects.live().filter(pk=batch.pk).update(ops_lease_expires_at=None)
+
+
+def break_off(batch: BatchJob) -> bool:
+    """Fail a batch over an internal fault (8.2): a bug, or damaged results."""
+    error = {
+        "code": "server_error",
+        "line": None,
+        "message": "The server could not go on with this batch; its log says why."
+        " Create the batch again.",
+        "param": None,
+    }
+    return _change(
+        batch,
+        (
+            Status.VALIDATING,
+            Status.IN_PROGRESS,
+            Status.FINALIZING,
+            Status.CANCELLING,
+        ),
+        status=Status.FAILED,
+        failed_at=Now(),
+        errors={"object": "list", "data": [error]},
+        ops_lease_expires_at=None,
+    )
+
+
 def close(batch: BatchJob, *, output: File | None, error: File | None) -> bool:
     """Store the files of a batch whose lines all have a record, and end it.
 

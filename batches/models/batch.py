@@ -50,7 +50,9 @@ class BatchQuerySet(models.QuerySet["BatchJob"]):
 
     def unattended(self, now: datetime) -> "BatchQuerySet":
         """Keep the batches that no ops task holds at the moment."""
-        return self.filter(Q(ops_lease_expires_at=None) | Q(ops_lease_expires_at__lt=now))
+        return self.filter(
+            Q(ops_lease_expires_at=None) | Q(ops_lease_expires_at__lt=now)
+        )
 
     def needing_ops(self, now: datetime) -> "BatchQuerySet":
         """Keep the batches that wait for an ops task: to validate or to finalize.

@@ -18,10 +18,14 @@ _SEPARATORS = (
 
 
 class Line(NamedTuple):
-    """One physical line: number from 1, byte offset, and bytes without newline."""
+    """One physical line: number from 1, place in the file, bytes without newline.
+
+    `length` counts what lies in the file, newline and byte order mark included.
+    """
 
     number: int
     offset: int
+    length: int
     content: bytes
 
     @property
@@ -39,18 +43,20 @@ def read_lines(stream: IO[bytes], max_bytes: int, number: int = 1) -> Iterator[L
     """
     offset = stream.tell()
     while content := stream.readline(max_bytes + 2):
-        start, length = offset, len(content)
-        while not content.endswith(b"\n") and (
-            rest := stream.readline(1 << 20) if length > max_bytes else b""
-        ):
-            length += len(rest)
-            if rest.endswith(b"\n"):
-                break
-        offset = start + length
+        length = len(content) + _skip_rest(stream, content)
         if number == 1 and content.startswith(BOM):
             content = content[len(BOM) :]
-        yield Line(number, start, content.rstrip(b"\n"))
+        yield Line(number, offset, length, content.removesuffix(b"\n"))
+        offset += length
         number += 1
+
+
+def _skip_rest(stream: IO[bytes], content: bytes) -> int:
+    """Read on to the end of a line that was cut off; return how much was skipped."""
+    skipped = 0
+    while not content.endswith(b"\n") and (content := stream.readline(1 << 20)):
+        skipped += len(content)
+    return skipped
 
 
 def one_line(document: bytes) -> bytes:

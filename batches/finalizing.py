@@ -1,0 +1,114 @@
+"""Make the output and error file of a batch that has ended.
+
+Safe to repeat and to run twice at once: the same batch always yields the same bytes,
+and only the one that wins the status change keeps its files.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO
+
+from django.conf import settings
+from files.actions import prepare_file
+
+from batches import actions, records, segments
+from batches.exceptions import SegmentDamaged
+from batches.lines import open_input, pending_lines
+from batches.models import BatchJob, Chunk, Segment, Status
+from files.models import File, Purpose, batch_storage
+from vllm_batch.lib.clock import database_now
+from vllm_batch.lib.conf import conf
+
+logger = logging.getLogger(__name__)
+
+_UNEXECUTED = {
+    Status.CANCELLING: "batch_cancelled",
+    Status.IN_PROGRESS: "batch_expired",
+}
+
+
+def finalize(batch: BatchJob, keep_alive: Callable[[], None]) -> bool:
+    """Write the files and end the batch; False if a worker still holds a chunk.
+
+    `keep_alive` is called now and then, to renew the caller's lease on the batch.
+    Raises SegmentDamaged if results on disk are not those that were committed.
+    """
+    if not segments.free(batch):
+        return False
+    with temporary_file() as output, temporary_file() as error:
+        _write_all(batch, output, error, keep_alive)
+        files = [
+            _prepare(batch, "output", output),
+            _prepare(batch, "error", error),
+        ]
+    closed = actions.close(batch, output=files[0], error=files[1])
+    if not closed:
+        _discard(files)
+        return False
+    segments.purge_ended()
+    return True
+
+
+@contextmanager
+def temporary_file() -> Iterator[IO[bytes]]:
+    """Open a file beside the storage that is gone at the end, unless moved away."""
+    folder = Path(settings.FILE_UPLOAD_TEMP_DIR)
+    folder.mkdir(parents=True, exist_ok=True)
+    file = NamedTemporaryFile(dir=folder, prefix="final-", delete=False)  # noqa: SIM115
+    try:
+        with file:
+            yield file
+    finally:
+        Path(file.name).unlink(missing_ok=True)
+
+
+def _write_all(
+    batch: BatchJob,
+    output: IO[bytes],
+    error: IO[bytes],
+    keep_alive: Callable[[], None],
+) -> None:
+    count = 0
+    for chunk in Chunk.objects.filter(batch=batch).iterator(chunk_size=100):
+        keep_alive()
+        rows = Segment.objects.filter(chunk=chunk).order_by("fence", "sequence")
+        count += sum(s.line_count for s in segments.copy_parts(rows, output, error))
+        if not chunk.is_done:
+            for record in _unexecuted(batch, chunk):
+                error.write(record)
+                count += 1
+    if count != batch.total:
+        raise SegmentDamaged(f"{batch.pk}: {count} records for {batch.total} lines")
+
+
+def _unexecuted(batch: BatchJob, chunk: Chunk) -> Iterator[bytes]:
+    code = _UNEXECUTED[Status(batch.status)]
+    with open_input(batch) as stream:
+        for line in pending_lines(stream, chunk, is_mixed=batch.is_mixed):
+            yield records.unexecuted(batch.pk, line.number, line.custom_id, code)
+
+
+def _prepare(batch: BatchJob, kind: str, content: IO[bytes]) -> File | None:
+    content.flush()
+    if content.tell() == 0:
+        return None
+    now = database_now()
+    lifetime = batch.output_expires_seconds or conf().FILE_LIFETIME_SECONDS
+    return prepare_file(
+        batch.project,
+        Path(content.name),
+        filename=f"{batch.pk}_{kind}.jsonl",
+        purpose=Purpose.BATCH_OUTPUT,
+        created_at=now,
+        expires_at=now + timedelta(seconds=lifetime),
+    )
+
+
+def _discard(files: list[File | None]) -> None:
+    for file in files:
+        if file is not None:
+            batch_storage().delete(file.path)

@@ -1,0 +1,62 @@
+"""Claims on chunks, by the database's clock."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from django.db.models.functions import Now
+
+from batches.models import BatchJob, Chunk
+from batches.segments import Claim, claim_next
+from vllm_batch.lib.clock import database_now
+from vllm_batch.lib.conf import conf
+from workers.models import ServedModel
+
+
+def claim_chunk(owner: str, model: str) -> Chunk | None:
+    """Lease the next chunk for `model`: higher priority, then earlier deadline first.
+
+    Chunks of several batches follow each other without a pause.
+    """
+    candidates = (
+        Chunk.objects.claimable(database_now())
+        .filter(model=model)
+        .order_by("-batch__priority", "batch__expires_at", "batch", "index")
+    )
+    return claim_next(owner, conf().WORKER_LEASE_SECONDS, candidates)
+
+
+def waiting_models() -> list[str]:
+    """Return the enabled models that chunks wait for, the most urgent first."""
+    enabled = ServedModel.objects.filter(is_enabled=True).values("name")
+    rows = (
+        Chunk.objects.claimable(database_now())
+        .filter(model__in=enabled)
+        .order_by("-batch__priority", "batch__expires_at")
+        .values_list("model", flat=True)
+    )
+    return list(dict.fromkeys(rows[:1000]))
+
+
+def renew(owner: str) -> None:
+    """Prolong this worker's live leases; a lease that has ended stays ended."""
+    Chunk.objects.filter(lease_owner=owner, lease_expires_at__gt=Now()).update(
+        lease_expires_at=Now() + timedelta(seconds=conf().WORKER_LEASE_SECONDS)
+    )
+
+
+def release(claim: Claim) -> None:
+    """Give a chunk back with what is committed so far."""
+    Chunk.objects.filter(
+        pk=claim.chunk_id, fence=claim.fence, lease_owner=claim.owner
+    ).update(lease_owner="", lease_expires_at=None)
+
+
+def stopped_batches(batch_ids: Iterable[str]) -> dict[str, str]:
+    """Return which of the batches must run no more, each with the cause."""
+    rows = BatchJob.objects.filter(pk__in=list(batch_ids))
+    runnable = set(rows.runnable(database_now()).values_list("pk", flat=True))
+    return {
+        batch.pk: batch.paused_reason or batch.status
+        for batch in rows
+        if batch.pk not in runnable
+    }
