@@ -21,6 +21,11 @@ def sweep() -> None:
         ring_workers()
 
 
+def ring_purge() -> None:
+    """Ask the ops queue to free storage."""
+    _ring_once("ops", "batches.tasks.purge")
+
+
 def _is_rung(cluster: str) -> bool:
     """Tell whether a doorbell of this queue lies there that nobody took yet."""
     return OrmQ.objects.filter(key=cluster, lock__lte=timezone.now()).exists()

@@ -43,8 +43,10 @@ FILE_UPLOAD_TEMP_DIR = VLLM_BATCH.DATA_DIR / "batch" / "incoming"
 
 # The queue is a doorbell (evidence: reliability §2). `retry` starts at prefetch, so
 # it exceeds (queue_limit + 2) × (timeout + 3). Clusters: `gpu` and `ops`.
+# A GPU task hands over to the next one after `GPU_TASK_SECONDS`.
+GPU_TASK_SECONDS = 3600
 _GPU_TIMEOUT = (
-    VLLM_BATCH.WORKER_QUANTUM_SECONDS
+    GPU_TASK_SECONDS
     + VLLM_BATCH.ENGINE_START_SECONDS
     + VLLM_BATCH.WORKER_DRAIN_SECONDS
 )

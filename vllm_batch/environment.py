@@ -108,7 +108,7 @@ class Environment(BaseSettings):
         5.0, gt=0, description="… or after this many seconds, whichever is first."
     )
     WORKER_QUANTUM_SECONDS: int = Field(
-        300, ge=1, description="Longest run of one GPU task before it asks for the next."
+        300, ge=1, description="Time a model keeps the GPU while another one waits."
     )
     WORKER_DRAIN_SECONDS: int = Field(
         60, ge=1, description="After SIGTERM, how long lines in flight may take to end."

@@ -12,6 +12,7 @@ from vllm_batch.app_settings import (  # noqa: F401
     BATCH_STORAGE,
     ENGINES,
     FILE_UPLOAD_TEMP_DIR,
+    GPU_TASK_SECONDS,
     MODEL_CATALOG,
     Q_CLUSTER,
     SPECTACULAR_SETTINGS,
@@ -45,6 +46,8 @@ def _databases() -> dict[str, Any]:
                 "timeout": 20,
                 "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
             },
+            # A file, not memory: tests of the worker use it from several threads.
+            "TEST": {"NAME": VLLM_BATCH.DATA_DIR / "test.sqlite3"},
         }
     database = dict(dj_database_url.parse(VLLM_BATCH.DATABASE_URL))
     # A pool does not survive a fork, and the worker's processes fork.

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import timedelta
 
+from django.db.models import Max, Min
 from django.db.models.functions import Now
 
 from batches.models import BatchJob, Chunk
@@ -31,10 +32,12 @@ def waiting_models() -> list[str]:
     rows = (
         Chunk.objects.claimable(database_now())
         .filter(model__in=enabled)
-        .order_by("-batch__priority", "batch__expires_at")
-        .values_list("model", flat=True)
+        .order_by()
+        .values("model")
+        .annotate(priority=Max("batch__priority"), deadline=Min("batch__expires_at"))
+        .order_by("-priority", "deadline")
     )
-    return list(dict.fromkeys(rows[:1000]))
+    return [row["model"] for row in rows]
 
 
 def renew(owner: str) -> None:

@@ -69,9 +69,7 @@ class Heartbeat(models.Model):
     host = models.CharField(max_length=255)
     pid = models.PositiveIntegerField()
     owner = models.CharField(max_length=128)
-    state = models.CharField(
-        max_length=16, choices=State.choices, default=State.IDLE
-    )
+    state = models.CharField(max_length=16, choices=State.choices, default=State.IDLE)
     reason = models.CharField(max_length=255, blank=True, default="")
     model = models.CharField(max_length=255, blank=True, default="")
     requests_in_flight = models.PositiveIntegerField(default=0)

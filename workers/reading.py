@@ -15,7 +15,7 @@ class ChunkInHand:
     claim: Claim
     endpoint: str
     first_line: int
-    # Lines with a durable result, and those whose result waits in `results`.
+    # Lines with a durable result; those in `finished_lines` wait in `results`.
     done: bytearray
     results: Results = field(default_factory=Results)
     finished_lines: list[int] = field(default_factory=list)
@@ -30,14 +30,18 @@ class ChunkInHand:
         """Tell whether no more results will come."""
         return self.is_read and self.outstanding == 0
 
-    def take_results(self) -> tuple[Results, bytearray]:
-        """Hand over what waits, with the bitmap that is true once it is durable."""
+    def take_results(self) -> tuple[Results, list[int]]:
+        """Hand over what waits: the records, and the lines they belong to."""
         results, self.results = self.results, Results()
+        numbers, self.finished_lines = self.finished_lines, []
+        return results, numbers
+
+    def done_with(self, numbers: list[int]) -> bytearray:
+        """Return the bitmap that is true once those lines are durable."""
         done = bytearray(self.done)
-        for number in self.finished_lines:
+        for number in numbers:
             mark_done(done, number - self.first_line)
-        self.finished_lines = []
-        return results, done
+        return done
 
 
 @dataclass(eq=False, slots=True)

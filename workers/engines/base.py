@@ -60,7 +60,7 @@ class Engine(ABC):
 
     @abstractmethod
     async def post(self, url: str, body: bytes) -> Answer:
-        """Answer one request: `url` such as `/v1/embeddings`, `body` as the client sent it.
+        """Answer one request: `url` such as `/v1/embeddings`, `body` as it was sent.
 
         Returns whatever HTTP status the engine gave, errors included. Raises
         EngineUnreachable if there was no answer, EngineDead if there will be none.

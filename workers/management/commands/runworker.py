@@ -1,0 +1,32 @@
+"""`manage.py runworker`: one GPU slot, with everything it needs."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from vllm_batch.lib.conf import conf
+from workers.supervisor import Supervisor
+
+
+class Command(BaseCommand):
+    """Run batches on one GPU slot until told to stop."""
+
+    help = (
+        "Run the GPU worker and the ops queue of one slot. SIGTERM or Ctrl-C finishes"
+        " the lines in flight, then ends."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the command line."""
+        parser.add_argument(
+            "--slot",
+            default=conf().WORKER_SLOT,
+            help="name of the GPU slot (default: WORKER_SLOT)",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Supervise until the end."""
+        self.stdout.write(f"slot {options['slot']}: working; Ctrl-C stops")
+        self.stdout.flush()
+        Supervisor(options["slot"]).run()
+        self.stdout.write(f"slot {options['slot']}: stopped")

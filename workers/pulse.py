@@ -1,0 +1,85 @@
+"""The worker's sign of life, from a thread of its own: a busy loop must not miss it."""
+
+import logging
+import os
+import socket
+import threading
+from typing import Any
+
+from django.db import DatabaseError, close_old_connections, connection
+from django.db.models.functions import Now
+
+from vllm_batch.lib.conf import conf
+from workers import leases
+from workers.models import Heartbeat
+
+logger = logging.getLogger(__name__)
+
+LONGEST_BEAT_SECONDS = 2.0
+
+
+class Pulse(threading.Thread):
+    """Renews this worker's leases and writes its heartbeat row."""
+
+    def __init__(self, slot: str, owner: str) -> None:
+        super().__init__(name="pulse", daemon=True)
+        self.state = Heartbeat.State.IDLE
+        self.reason = ""
+        self.model = ""
+        self.in_flight = 0
+        self._done = 0
+        self._done_at_last_beat = 0
+        self._slot = slot
+        self._owner = owner
+        self._ended = threading.Event()
+
+    def count(self) -> None:
+        """Note one finished request: progress."""
+        self._done += 1
+
+    def tell(
+        self, state: Heartbeat.State, *, model: str = "", reason: str = ""
+    ) -> None:
+        """Say what the worker does from now on."""
+        self.state, self.model, self.reason = state, model, reason
+
+    def run(self) -> None:
+        """Beat until the end."""
+        seconds = min(conf().WORKER_LEASE_SECONDS / 4, LONGEST_BEAT_SECONDS)
+        while True:
+            try:
+                close_old_connections()
+                self._beat()
+            except DatabaseError:
+                logger.exception("no heartbeat: the database is away")
+                connection.close()
+            if self._ended.wait(seconds):
+                connection.close()
+                return
+
+    def _beat(self) -> None:
+        leases.renew(self._owner)
+        fields: dict[str, Any] = {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "owner": self._owner,
+            "state": self.state,
+            "reason": self.reason[:255],
+            "model": self.model,
+            "requests_in_flight": self.in_flight,
+            "requests_done": self._done,
+            "beat_at": Now(),
+        }
+        if self._done != self._done_at_last_beat or not self.in_flight:
+            fields["progress_at"] = Now()
+        self._done_at_last_beat = self._done
+        changed = Heartbeat.objects.filter(slot=self._slot).update(**fields)
+        if not changed:
+            Heartbeat.objects.create(
+                slot=self._slot, **{**fields, "progress_at": Now()}
+            )
+
+    def end(self) -> None:
+        """Stop beating."""
+        self._ended.set()
+        self.join(5)

@@ -1,0 +1,119 @@
+"""Make results durable off the critical path: lines go on while a segment is cut."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+from django.db import DatabaseError, close_old_connections, connection
+
+from batches import actions, segments
+from batches.exceptions import Fenced
+from batches.models import BatchJob
+from batches.segments import Results
+from vllm_batch.lib.conf import conf
+from workers import leases
+from workers.reading import ChunkInHand
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = 1.0
+
+
+class Writer:
+    """Cuts a segment per chunk every so many lines or seconds, in a thread."""
+
+    def __init__(self, held: set[ChunkInHand], on_lost: Callable[[ChunkInHand], None]):
+        self._held = held
+        self._on_lost = on_lost
+        self._wake = asyncio.Event()
+        self._is_closed = False
+        self._waiting = 0
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self._limit = conf().WORKER_SEGMENT_LINES
+
+    async def room(self) -> None:
+        """Wait while too much is unwritten: a slow disk must not fill the memory."""
+        await self._has_room.wait()
+
+    def note(self, chunk: ChunkInHand) -> None:
+        """Take note of one more result, or of a chunk whose last one came."""
+        self._waiting += 1
+        if self._waiting >= 8 * self._limit:
+            self._has_room.clear()
+        if self._waiting >= self._limit or chunk.is_complete:
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Write until closed, then write what is left."""
+        while not self._is_closed:
+            with suppress(TimeoutError):
+                seconds = conf().WORKER_SEGMENT_SECONDS
+                await asyncio.wait_for(self._wake.wait(), seconds)
+            await self._flush()
+        await self._flush()
+        await self._in_thread(connection.close)
+        self._thread.shutdown()
+
+    def close(self) -> None:
+        """Ask `run` to end; no results may come after this."""
+        self._is_closed = True
+        self._wake.set()
+
+    async def _flush(self) -> None:
+        """Make everything durable that is finished now, and let go of ended chunks."""
+        self._wake.clear()
+        self._waiting = 0
+        for chunk in list(self._held):
+            is_complete = chunk.is_complete
+            results, numbers = chunk.take_results()
+            if results:
+                await self._in_thread(self._store, chunk, results, numbers)
+            if is_complete or chunk.stopped == Fenced.__name__:
+                self._held.discard(chunk)
+                await self._in_thread(_let_go, chunk)
+        self._has_room.set()
+
+    def _store(self, chunk: ChunkInHand, results: Results, numbers: list[int]) -> None:
+        """Write and commit; only this thread changes what a chunk has durable."""
+        sequence = chunk.sequence + 1
+        done = chunk.done_with(numbers)
+        while True:
+            try:
+                segment = segments.write(chunk.claim, sequence, results)
+                segments.commit(chunk.claim, segment, results, bytes(done))
+            except Fenced:
+                self._on_lost(chunk)
+                return
+            except (DatabaseError, OSError):
+                # Whether a COMMIT arrived is not known; the next try looks.
+                logger.exception("results of %s wait", chunk.claim.batch_id)
+                connection.close()
+                time.sleep(RETRY_SECONDS)
+                continue
+            chunk.done, chunk.sequence = done, sequence
+            return
+
+    async def _in_thread(self, work: Callable[..., None], *args: object) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, _with_connection, work, *args)
+
+
+def _with_connection(work: Callable[..., None], *args: object) -> None:
+    close_old_connections()
+    work(*args)
+
+
+def _let_go(chunk: ChunkInHand) -> None:
+    """Give the chunk back; a batch that was stopped can be finalized now."""
+    try:
+        leases.release(chunk.claim)
+        if chunk.stopped:
+            actions.ring_ops(BatchJob(pk=chunk.claim.batch_id))
+    except DatabaseError:
+        logger.exception("a lease of %s ends by itself", chunk.claim.batch_id)
+        connection.close()
