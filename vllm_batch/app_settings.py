@@ -39,7 +39,9 @@ BATCH_STORAGE: dict[str, Any] = {
     "OPTIONS": {"location": VLLM_BATCH.DATA_DIR / "batch"},
 }
 
+# On the storage's own disk, so that a finished upload is moved, not copied.
 FILE_UPLOAD_TEMP_DIR = VLLM_BATCH.DATA_DIR / "batch" / "incoming"
+FILE_UPLOAD_TEMP_DIR.mkdir(parents=True, exist_ok=True)
 
 # The queue is a doorbell (evidence: reliability §2). `retry` starts at prefetch, so
 # it exceeds (queue_limit + 2) × (timeout + 3). Clusters: `gpu` and `ops`.

@@ -6,11 +6,12 @@ import socket
 import threading
 from typing import Any
 
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import DatabaseError
 from django.db.models.functions import Now
 
 from vllm_batch.lib.conf import conf
 from workers import leases
+from workers.database import disconnect, fresh
 from workers.models import Heartbeat
 
 logger = logging.getLogger(__name__)
@@ -48,13 +49,12 @@ class Pulse(threading.Thread):
         seconds = min(conf().WORKER_LEASE_SECONDS / 4, LONGEST_BEAT_SECONDS)
         while True:
             try:
-                close_old_connections()
-                self._beat()
+                fresh(self._beat)
             except DatabaseError:
                 logger.exception("no heartbeat: the database is away")
-                connection.close()
+                disconnect()
             if self._ended.wait(seconds):
-                connection.close()
+                disconnect()
                 return
 
     def _beat(self) -> None:

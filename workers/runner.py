@@ -6,12 +6,9 @@ claims ──▶ feeder ──▶ queue ──▶ W coroutines ──▶ engine.
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
-
-from django.db import DatabaseError, close_old_connections, connection
 
 from batches import records
 from batches.exceptions import Fenced
@@ -20,6 +17,7 @@ from batches.records import Outcome
 from vllm_batch.lib.conf import conf
 from vllm_batch.lib.ids import new_id
 from workers import leases
+from workers.database import disconnect, patiently
 from workers.engines.base import Answer, Engine, EngineDead, EngineUnreachable
 from workers.pulse import Pulse
 from workers.reading import ChunkInHand, Request, in_hand, requests_of
@@ -75,7 +73,7 @@ class Runner:
             self._abandon()
             self._writer.close()
             await writer
-            await self._in_thread(connection.close)
+            await self._in_thread(disconnect)
             self._thread.shutdown()
         if self._death is not None:
             raise self._death
@@ -107,7 +105,7 @@ class Runner:
 
     async def _in_thread(self, work: Callable[..., Any], *args: object) -> Any:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, _patiently, work, *args)
+        return await loop.run_in_executor(self._thread, patiently, work, *args)
 
     async def _feed(self) -> None:
         idle_seconds = 0.0
@@ -223,15 +221,3 @@ async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
 
 def _next_block(requests: Any) -> list[Request]:
     return [request for _, request in zip(range(BLOCK_LINES), requests, strict=False)]
-
-
-def _patiently(work: Callable[..., Any], *args: object) -> Any:
-    """Call `work` until the database answers: a restart of it is no reason to stop."""
-    while True:
-        try:
-            close_old_connections()
-            return work(*args)
-        except DatabaseError:
-            logger.exception("the database is away")
-            connection.close()
-            time.sleep(1.0)

@@ -11,12 +11,12 @@ from multiprocessing.util import Finalize
 from typing import Any
 
 from django.conf import settings
-from django.db import close_old_connections
 
 from batches.actions import ring_workers
 from vllm_batch.lib.conf import conf
 from vllm_batch.lib.ids import new_id
 from workers import leases
+from workers.database import fresh
 from workers.engines import make_engine
 from workers.engines.base import Engine, EngineDead, EngineStartFailed
 from workers.models import Heartbeat, ServedModel
@@ -75,7 +75,7 @@ class Slot:
                     break
                 await self._serve_model(model, ends_at)
             else:
-                await asyncio.to_thread(_in_database, ring_workers)
+                await asyncio.to_thread(fresh, ring_workers)
             if self._is_draining:
                 self._pulse.tell(Heartbeat.State.DRAINING)
                 await self._unload()
@@ -93,14 +93,14 @@ class Slot:
     async def _choose(self) -> ServedModel | None:
         now = time.monotonic()
         self._cooling = {m: t for m, t in self._cooling.items() if t > now}
-        waiting = await asyncio.to_thread(_in_database, leases.waiting_models)
+        waiting = await asyncio.to_thread(fresh, leases.waiting_models)
         name = next_model(
             self._loaded_name or None,
             waiting,
             cooling=self._cooling,
             turn_is_over=self._others_wait,
         )
-        return await asyncio.to_thread(_in_database, _find, name) if name else None
+        return await asyncio.to_thread(fresh, _find, name) if name else None
 
     async def _serve_model(self, model: ServedModel, ends_at: float) -> None:
         """Load the model if need be and run its chunks for one turn."""
@@ -136,7 +136,7 @@ class Slot:
         """Note when the model's turn is over and another one waits for the GPU."""
         await asyncio.sleep(conf().WORKER_QUANTUM_SECONDS)
         while True:
-            waiting = await asyncio.to_thread(_in_database, leases.waiting_models)
+            waiting = await asyncio.to_thread(fresh, leases.waiting_models)
             if any(model != name and model not in self._cooling for model in waiting):
                 self._others_wait = True
                 return
@@ -190,11 +190,6 @@ class Slot:
         self._is_draining = True
         if self._drain_fd is not None:
             asyncio.get_running_loop().remove_reader(self._drain_fd)
-
-
-def _in_database(work: Any, *args: object) -> Any:
-    close_old_connections()
-    return work(*args)
 
 
 def _find(name: str) -> ServedModel | None:

@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from types import FrameType
 
 from django.core.management.base import CommandError
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import DatabaseError
 
 from batches.models import BatchJob, Chunk
 from batches.sweeping import ring_purge, sweep
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
+from workers.database import disconnect, fresh
 from workers.models import Heartbeat, ServedModel
 from workers.processes import Cluster
 
@@ -69,13 +70,12 @@ class Supervisor:
             return
         self._next_sweep = now + SWEEP_SECONDS
         try:
-            close_old_connections()
-            sweep()
+            fresh(sweep)
             self._purge(now)
             self._watch(now)
         except DatabaseError as error:
             logger.warning("the database is away: %s", error)
-            connection.close()
+            disconnect()
 
     def _purge(self, now: float) -> None:
         if now >= self._next_purge:

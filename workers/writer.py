@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import DatabaseError
 
 from batches import actions, segments
 from batches.exceptions import Fenced
@@ -15,11 +15,10 @@ from batches.models import BatchJob
 from batches.segments import Results
 from vllm_batch.lib.conf import conf
 from workers import leases
+from workers.database import RETRY_SECONDS, disconnect, fresh
 from workers.reading import ChunkInHand
 
 logger = logging.getLogger(__name__)
-
-RETRY_SECONDS = 1.0
 
 
 class Writer:
@@ -56,7 +55,7 @@ class Writer:
                 await asyncio.wait_for(self._wake.wait(), seconds)
             await self._flush()
         await self._flush()
-        await self._in_thread(connection.close)
+        await self._in_thread(disconnect)
         self._thread.shutdown()
 
     def close(self) -> None:
@@ -92,7 +91,7 @@ class Writer:
             except (DatabaseError, OSError):
                 # Whether a COMMIT arrived is not known; the next try looks.
                 logger.exception("results of %s wait", chunk.claim.batch_id)
-                connection.close()
+                disconnect()
                 time.sleep(RETRY_SECONDS)
                 continue
             chunk.done, chunk.sequence = done, sequence
@@ -100,12 +99,7 @@ class Writer:
 
     async def _in_thread(self, work: Callable[..., None], *args: object) -> None:
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, _with_connection, work, *args)
-
-
-def _with_connection(work: Callable[..., None], *args: object) -> None:
-    close_old_connections()
-    work(*args)
+        await loop.run_in_executor(self._thread, fresh, work, *args)
 
 
 def _let_go(chunk: ChunkInHand) -> None:
@@ -116,4 +110,4 @@ def _let_go(chunk: ChunkInHand) -> None:
             actions.ring_ops(BatchJob(pk=chunk.claim.batch_id))
     except DatabaseError:
         logger.exception("a lease of %s ends by itself", chunk.claim.batch_id)
-        connection.close()
+        disconnect()
