@@ -88,13 +88,18 @@ class ApiKey(models.Model):
     @classmethod
     def issue(cls, project: Project, name: str, **fields: Any) -> tuple["ApiKey", str]:
         """Make a key; the second value is the key itself, to be shown once."""
-        secret = KEY_START + secrets.token_urlsafe(32)
         key = cls(project=project, name=name, **fields)
-        key.prefix = secret[:PREFIX_LENGTH]
-        key.digest = digest(secret)
+        secret = key.draw_secret()
         key.full_clean()
         key.save()
         return key, secret
+
+    def draw_secret(self) -> str:
+        """Give the key a new secret and return it; saving is the caller's part."""
+        secret = KEY_START + secrets.token_urlsafe(32)
+        self.prefix = secret[:PREFIX_LENGTH]
+        self.digest = digest(secret)
+        return secret
 
 
 def digest(secret: str) -> str:

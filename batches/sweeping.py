@@ -28,7 +28,8 @@ def ring_purge() -> None:
 
 def _is_rung(cluster: str) -> bool:
     """Tell whether a doorbell of this queue lies there that nobody took yet."""
-    return OrmQ.objects.filter(key=cluster, lock__lte=timezone.now()).exists()
+    rung = OrmQ.objects.filter(key=cluster, lock__lte=timezone.now())
+    return bool(rung.exists())
 
 
 def _ring_once(cluster: str, task: str) -> None:

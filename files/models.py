@@ -61,9 +61,7 @@ class File(models.Model):
     """
 
     id = models.CharField(primary_key=True, max_length=64, default=new_file_id)
-    project = models.ForeignKey(
-        Project, on_delete=models.CASCADE, related_name="files"
-    )
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="files")
     filename = models.CharField(max_length=255)
     purpose = models.CharField(max_length=32, choices=Purpose.choices)
     path = models.CharField(max_length=255, unique=True)

@@ -99,7 +99,9 @@ class Environment(BaseSettings):
         60, ge=2, description="A chunk's lease; a dead worker's chunks wait this long."
     )
     WORKER_WINDOW: int = Field(
-        0, ge=0, description="Requests in flight. 0: twice what the engine runs at once."
+        0,
+        ge=0,
+        description="Requests in flight. 0: twice what the engine runs at once.",
     )
     WORKER_SEGMENT_LINES: int = Field(
         256, gt=0, description="Results are made durable after this many lines …"

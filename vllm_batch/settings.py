@@ -49,7 +49,7 @@ def _databases() -> dict[str, Any]:
             # A file, not memory: tests of the worker use it from several threads.
             "TEST": {"NAME": VLLM_BATCH.DATA_DIR / "test.sqlite3"},
         }
-    database = dict(dj_database_url.parse(VLLM_BATCH.DATABASE_URL))
+    database: dict[str, Any] = {**dj_database_url.parse(VLLM_BATCH.DATABASE_URL)}
     # A pool does not survive a fork, and the worker's processes fork.
     database["OPTIONS"] = {
         **database.get("OPTIONS", {}),

@@ -1,6 +1,6 @@
 """Turn a claimed chunk into requests for the engine, and note what came of them."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 
 from batches.lines import mark_done, open_input, pending_lines
@@ -71,7 +71,7 @@ def in_hand(chunk: Chunk, owner: str) -> ChunkInHand:
     )
 
 
-def requests_of(chunk: Chunk, held: ChunkInHand) -> Iterator[Request]:
+def requests_of(chunk: Chunk, held: ChunkInHand) -> Generator[Request, None, None]:
     """Read the chunk's open lines; the input's bytes reach the engine unchanged."""
     with open_input(chunk.batch) as stream:
         for line in pending_lines(stream, chunk, is_mixed=chunk.batch.is_mixed):

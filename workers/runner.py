@@ -144,20 +144,25 @@ class Runner:
         while True:
             await self._writer.room()
             request = await self._queue.get()
-            held = request.chunk
-            if not held.stopped:
-                self._in_flight[request] = task
-                self._pulse.in_flight = len(self._in_flight)
-                try:
-                    await self._run_one(request)
-                except asyncio.CancelledError:
-                    if self._is_closing or not held.stopped:
-                        raise
-                    task.uncancel()
-                finally:
-                    del self._in_flight[request]
-            held.outstanding -= 1
-            self._writer.note(held)
+            if not request.chunk.stopped:
+                await self._run_unless_stopped(request, task)
+            request.chunk.outstanding -= 1
+            self._writer.note(request.chunk)
+
+    async def _run_unless_stopped(
+        self, request: Request, task: "asyncio.Task[None]"
+    ) -> None:
+        self._in_flight[request] = task
+        self._pulse.in_flight = len(self._in_flight)
+        try:
+            await self._run_one(request)
+        except asyncio.CancelledError:
+            if self._is_closing or not request.chunk.stopped:
+                raise
+            # Only this line was cancelled, not the coroutine that carried it.
+            task.uncancel()
+        finally:
+            del self._in_flight[request]
 
     async def _run_one(self, request: Request) -> None:
         request_id = new_id("req_")

@@ -1,7 +1,5 @@
 """The typed door to the project's own settings."""
 
-from typing import cast
-
 from django.conf import settings
 
 from vllm_batch.environment import Environment
@@ -9,4 +7,4 @@ from vllm_batch.environment import Environment
 
 def conf() -> Environment:
     """Return the settings read at start (or what a test put in their place)."""
-    return cast(Environment, settings.VLLM_BATCH)
+    return settings.VLLM_BATCH

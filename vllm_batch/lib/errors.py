@@ -5,8 +5,8 @@ Sources: contract 1.3–1.5 (spec `ErrorResponse`, SDK `_exceptions.py`).
 
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, JsonResponse
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.http import Http404, JsonResponse, UnreadablePostError
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 
@@ -14,7 +14,7 @@ from rest_framework.response import Response
 class ApiError(exceptions.APIException):
     """The request could not be served."""
 
-    status_code = status.HTTP_400_BAD_REQUEST
+    status_code: int = status.HTTP_400_BAD_REQUEST
     error_type = "invalid_request_error"
 
     def __init__(
@@ -112,6 +112,8 @@ def _as_api_error(error: Exception, context: dict[str, Any]) -> ApiError | None:
         return NotFound("Not found.")
     if isinstance(error, PermissionDenied):
         return Forbidden("This API key may not do this.")
+    if isinstance(error, (SuspiciousOperation, UnreadablePostError)):
+        return InvalidRequest(f"The request could not be read: {error}")
     if isinstance(error, exceptions.APIException):
         return _from_drf(error, context)
     return None
@@ -130,7 +132,9 @@ def _from_drf(error: exceptions.APIException, context: dict[str, Any]) -> ApiErr
         text = f"Not allowed to {request.method} on {request.path}."
         allowed = context["view"].allowed_methods if context.get("view") else []
         headers = {"Allow": ", ".join(allowed)}
-        result = ApiError(f"{text} (HINT: allowed: {headers['Allow']})", headers=headers)
+        result = ApiError(
+            f"{text} (HINT: allowed: {headers['Allow']})", headers=headers
+        )
     elif isinstance(error, exceptions.ParseError):
         result = InvalidRequest(_JSON_TEXT)
     else:

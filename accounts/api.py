@@ -1,0 +1,72 @@
+"""The base of every API viewset.
+
+Everything is set on the class, so that the apps behave the same inside a project with
+its own REST_FRAMEWORK settings.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from accounts.authentication import BearerKey
+from accounts.models import Project
+from accounts.permissions import HasScope, project_of
+from vllm_batch.lib.errors import NotFound, exception_handler
+from vllm_batch.lib.json_parser import StrictJSONParser
+
+
+class AnyAccept(BaseContentNegotiation):
+    """Ignores `Accept`: the SDK downloads with one that DRF answers 406 to (1.2)."""
+
+    def select_parser(self, request: Request, parsers: Any) -> BaseParser | None:
+        """Return the parser for the content type, None for 415."""
+        media_type = (request.content_type or "").split(";")[0].strip().lower()
+        for parser in parsers:
+            if parser.media_type == media_type:
+                return parser  # type: ignore[no-any-return]
+        return None
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        """Return the first renderer, whatever the client accepts."""
+        return renderers[0], renderers[0].media_type
+
+
+class ApiViewSet(ViewSet):
+    """A viewset that speaks OpenAI's dialect and sees one project only."""
+
+    authentication_classes = [BearerKey]
+    permission_classes = [HasScope]
+    renderer_classes = [JSONRenderer]
+    parser_classes: list[type[BaseParser]] = [StrictJSONParser]
+    content_negotiation_class = AnyAccept
+    throttle_classes: list[Any] = []
+    versioning_class = None
+    # The scope that each action needs (accounts.models.SCOPES).
+    scopes: dict[str, str] = {}
+
+    @property
+    def project(self) -> Project:
+        """The caller's project."""
+        return project_of(self.request)
+
+    def get_exception_handler(self) -> Callable[..., Response | None]:
+        """Write errors as OpenAI does, whatever the project's settings say."""
+        return exception_handler
+
+
+class UnknownRoute(ApiViewSet):
+    """Whatever no route serves: a JSON 404, to callers with a key only."""
+
+    permission_classes = []
+
+    def unknown(self, request: Request, **kwargs: str) -> Response:
+        """Answer 404 to every method."""
+        raise NotFound(f"Invalid URL ({request.method} {request.path})")

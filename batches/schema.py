@@ -1,0 +1,94 @@
+"""The Batch API in the OpenAPI document."""
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter
+
+from batches.endpoints import ENDPOINTS
+from batches.parameters import (
+    LONGEST_FILE_ID,
+    LONGEST_IDEMPOTENCY_KEY,
+    LONGEST_KEY,
+    LONGEST_VALUE,
+    MOST_PAIRS,
+)
+from batches.serializers import BatchListSchema, BatchObjectSchema
+from vllm_batch.lib.conf import conf
+from vllm_batch.lib.parameters import LONGEST_LIFE, SHORTEST_LIFE
+from vllm_batch.lib.schema import after_and_limit, answers, path_id, tagged
+
+_ID = [path_id("batch_id", "the batch's id")]
+# No NUL and no lone surrogates: neither can be stored.
+_TEXT = {"type": "string", "pattern": "^[^\\u0000\\ud800-\\udfff]*$"}
+
+_ORDER: dict[str, Any] = {
+    "type": "object",
+    "required": ["input_file_id", "endpoint", "completion_window"],
+    "additionalProperties": False,
+    "properties": {
+        "input_file_id": {
+            "type": "string",
+            "pattern": "^file[-A-Za-z0-9_]*$",
+            "maxLength": LONGEST_FILE_ID,
+        },
+        "endpoint": {"type": "string", "enum": list(ENDPOINTS)},
+        "completion_window": {
+            "type": "string",
+            "enum": list(conf().BATCH_COMPLETION_WINDOWS),
+        },
+        "metadata": {
+            "type": ["object", "null"],
+            "maxProperties": MOST_PAIRS,
+            "propertyNames": {**_TEXT, "maxLength": LONGEST_KEY},
+            "additionalProperties": {**_TEXT, "maxLength": LONGEST_VALUE},
+        },
+        "output_expires_after": {
+            "type": ["object", "null"],
+            "required": ["anchor", "seconds"],
+            "additionalProperties": False,
+            "properties": {
+                "anchor": {"type": "string", "enum": ["created_at"]},
+                "seconds": {
+                    "type": "integer",
+                    "minimum": SHORTEST_LIFE,
+                    "maximum": LONGEST_LIFE,
+                },
+            },
+        },
+    },
+}
+
+LIST = tagged(
+    "Batches",
+    "listBatches",
+    parameters=after_and_limit(0, 100, 20),
+    responses=answers(BatchListSchema, 400, 404),
+)
+CREATE = tagged(
+    "Batches",
+    "createBatch",
+    request={"application/json": _ORDER},
+    parameters=[
+        OpenApiParameter(
+            "Idempotency-Key",
+            {"type": "string", "maxLength": LONGEST_IDEMPOTENCY_KEY},
+            OpenApiParameter.HEADER,
+            description="the same key and body return the same batch",
+            required=False,
+        )
+    ],
+    responses=answers(BatchObjectSchema, 400, 409, 413, 415),
+)
+RETRIEVE = tagged(
+    "Batches",
+    "retrieveBatch",
+    parameters=_ID,
+    responses=answers(BatchObjectSchema, 404),
+)
+CANCEL = tagged(
+    "Batches",
+    "cancelBatch",
+    parameters=_ID,
+    request=None,
+    responses=answers(BatchObjectSchema, 404, 409),
+)

@@ -1,0 +1,71 @@
+"""The Batch API: four operations (contract 2, 5, 8)."""
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.api import ApiViewSet
+from batches import actions, schema
+from batches.models import BatchJob
+from batches.parameters import read_idempotency_key, read_order
+from batches.serializers import batch_object
+from files.models import File, Purpose
+from vllm_batch.lib.clock import database_now
+from vllm_batch.lib.errors import InvalidRequest, NotFound
+from vllm_batch.lib.pagination import Cursor, PageLimits, paginate
+
+# `limit=0` is an empty page on the live service (contract 4).
+BATCH_PAGES = PageLimits(default=20, least=0, most=100)
+
+
+class BatchViewSet(ApiViewSet):
+    """Batches of the caller's project."""
+
+    scopes = {
+        "list": "batches:read",
+        "retrieve": "batches:read",
+        "create": "batches:write",
+        "cancel": "batches:write",
+    }
+
+    def _batch(self, batch_id: str) -> BatchJob:
+        batches = BatchJob.objects.of(self.project)
+        batch = None if "\0" in batch_id else batches.filter(pk=batch_id).first()
+        if batch is None:
+            raise NotFound(f"No batch found with id '{batch_id}'.")
+        return batch
+
+    @extend_schema(**schema.LIST)
+    def list(self, request: Request) -> Response:
+        """List batches, newest first."""
+        query = {key: request.query_params[key] for key in request.query_params}
+        query.pop("order", None)  # files know an order, batches do not
+        cursor = Cursor.parse(query, BATCH_PAGES)
+        batches = BatchJob.objects.of(self.project)
+        return Response(paginate(batches, batches, cursor, batch_object))
+
+    @extend_schema(**schema.CREATE)
+    def create(self, request: Request) -> Response:
+        """Create a batch from an uploaded file."""
+        order = read_order(request.data)
+        key = read_idempotency_key(request.headers.get("Idempotency-Key"))
+        files = File.objects.of(self.project).visible(database_now())
+        file = files.filter(pk=order.input_file_id).first()
+        if file is not None and file.purpose != Purpose.BATCH:
+            raise InvalidRequest(
+                f"The file {file.pk} has the purpose '{file.purpose}'. Upload it again"
+                " with the purpose 'batch'.",
+                param="input_file_id",
+                code="invalid_value",
+            )
+        return Response(batch_object(actions.create(self.project, order, key)))
+
+    @extend_schema(**schema.RETRIEVE)
+    def retrieve(self, request: Request, batch_id: str) -> Response:
+        """Describe one batch."""
+        return Response(batch_object(self._batch(batch_id)))
+
+    @extend_schema(**schema.CANCEL)
+    def cancel(self, request: Request, batch_id: str) -> Response:
+        """Cancel one batch; what is finished is delivered."""
+        return Response(batch_object(actions.cancel(self._batch(batch_id))))

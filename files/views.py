@@ -1,0 +1,91 @@
+"""The Files API: five operations (contract 2, 3)."""
+
+from django.http import FileResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import UnsupportedMediaType
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.api import ApiViewSet
+from files import actions, schema
+from files.incoming import StreamingMultiPartParser
+from files.models import File, batch_storage
+from files.parameters import check_upload
+from files.serializers import file_object
+from vllm_batch.lib.clock import database_now
+from vllm_batch.lib.errors import NotFound
+from vllm_batch.lib.pagination import Cursor, PageLimits, paginate
+from vllm_batch.lib.parameters import missing
+
+FILE_PAGES = PageLimits(default=10_000, least=1, most=10_000)
+
+
+class FileViewSet(ApiViewSet):
+    """Files of the caller's project."""
+
+    parser_classes = [StreamingMultiPartParser]
+    scopes = {
+        "list": "files:read",
+        "retrieve": "files:read",
+        "content": "files:read",
+        "create": "files:write",
+        "destroy": "files:write",
+    }
+
+    def _file(self, file_id: str) -> File:
+        files = File.objects.of(self.project).visible(database_now())
+        file = None if "\0" in file_id else files.filter(pk=file_id).first()
+        if file is None:
+            raise NotFound(f"No such File object: {file_id}", param="id")
+        return file
+
+    @extend_schema(**schema.LIST)
+    def list(self, request: Request) -> Response:
+        """List files, newest first."""
+        cursor = Cursor.parse(request.query_params, FILE_PAGES)
+        everything = File.objects.of(self.project)
+        listed = everything.visible(database_now())
+        if purpose := request.query_params.get("purpose"):
+            # An unknown purpose matches nothing; NUL cannot be in a query to the DB.
+            listed = listed.filter(purpose=purpose.replace("\0", "?"))
+        return Response(paginate(listed, everything, cursor, file_object))
+
+    @extend_schema(**schema.CREATE)
+    def create(self, request: Request) -> Response:
+        """Upload a file."""
+        try:
+            fields = {key: str(value) for key, value in request.POST.items()}
+        except UnsupportedMediaType:
+            raise missing("file") from None
+        files = request.FILES
+        try:
+            form = check_upload(fields, files)
+            stored = actions.receive(self.project, form, files["file"])
+        finally:
+            for _, received in files.lists():
+                for incoming in received:
+                    incoming.discard()
+        return Response(file_object(stored))
+
+    @extend_schema(**schema.RETRIEVE)
+    def retrieve(self, request: Request, file_id: str) -> Response:
+        """Describe one file."""
+        return Response(file_object(self._file(file_id)))
+
+    @extend_schema(**schema.DESTROY)
+    def destroy(self, request: Request, file_id: str) -> Response:
+        """Delete one file."""
+        file = self._file(file_id)
+        actions.delete(file)
+        return Response({"id": file.pk, "object": "file", "deleted": True})
+
+    @extend_schema(**schema.CONTENT)
+    def content(self, request: Request, file_id: str) -> FileResponse:
+        """Download one file, byte for byte."""
+        file = self._file(file_id)
+        return FileResponse(
+            batch_storage().open(file.path),
+            as_attachment=True,
+            filename=file.filename,
+            content_type="application/octet-stream",
+        )
