@@ -7,6 +7,8 @@ its own REST_FRAMEWORK settings.
 from collections.abc import Callable
 from typing import Any
 
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import extend_schema
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer, JSONRenderer
@@ -49,6 +51,7 @@ class ApiViewSet(ViewSet):
     content_negotiation_class = AnyAccept
     throttle_classes: list[Any] = []
     versioning_class = None
+    schema = AutoSchema()
     # The scope that each action needs (accounts.models.SCOPES).
     scopes: dict[str, str] = {}
 
@@ -67,6 +70,7 @@ class UnknownRoute(ApiViewSet):
 
     permission_classes = []
 
+    @extend_schema(exclude=True)
     def unknown(self, request: Request, **kwargs: str) -> Response:
         """Answer 404 to every method."""
         raise NotFound(f"Invalid URL ({request.method} {request.path})")
