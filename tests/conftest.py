@@ -1,0 +1,21 @@
+"""Fixtures of all tests; processes are in `tests/rig`."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.rig.stack import Stack
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The whole product on stub engines, shared: each test has its own project."""
+    stack = Stack(BATCH_COMPLETION_WINDOWS="24h,5s", WORKER_LEASE_SECONDS="10")
+    try:
+        stack.start()
+        yield stack
+    except BaseException:
+        print(stack.logs())
+        raise
+    finally:
+        stack.stop()

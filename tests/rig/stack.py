@@ -1,0 +1,145 @@
+"""The whole product as real processes: web server, stub engine, worker, database."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import uuid
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+
+from tests.rig.process import ROOT, Process
+
+PYTHON = sys.executable
+KEYS_AT_A_TIME = 40
+_MAKE_KEYS = """
+import uuid
+from accounts.models import ApiKey, Project
+for _ in range({count}):
+    name = uuid.uuid4().hex
+    print(ApiKey.issue(Project.objects.create(name=name), name)[1])
+"""
+
+
+class Stack:
+    """Start it, use `base_url` and `new_key()`, stop it.
+
+    On PostgreSQL (DATABASE_URL) it has a database of its own, else SQLite in `folder`.
+    """
+
+    def __init__(self, **environment: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="stack."))
+        self.environment = environment
+        self._database = ""
+        self._keys: list[str] = []
+        self.processes: dict[str, Process] = {}
+        self.base_url = ""
+        self.stub_url = ""
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment of every process of the stack."""
+        server = os.environ.get("DATABASE_URL", "")
+        url = urlunsplit(urlsplit(server)._replace(path=f"/{self._database}"))
+        return {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "vllm_batch.settings",
+            "PYTHONUNBUFFERED": "1",
+            "DATA_DIR": str(self.folder),
+            "DATABASE_URL": url if server else "",
+            "WEB_CONCURRENCY": "2",
+            **self.environment,
+        }
+
+    def prepare(self) -> None:
+        """Create and migrate the database."""
+        if server := os.environ.get("DATABASE_URL"):
+            self._database = f"stack_{uuid.uuid4().hex[:12]}"
+            with psycopg.connect(server, autocommit=True) as connection:
+                connection.execute(f"CREATE DATABASE {self._database}")
+        self.manage("migrate", "--noinput")
+
+    def manage(self, *arguments: str) -> str:
+        """Run a command and return what it printed."""
+        done = subprocess.run(
+            [PYTHON, "manage.py", *arguments],
+            env=self.env,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def launch(self, name: str, *command: str) -> Process:
+        """Start a process of the stack."""
+        log = self.folder / f"{name}.log"
+        process = Process(name, list(command), env=self.env, log=log).start()
+        self.processes[name] = process
+        return process
+
+    def start_stub(self) -> None:
+        """Start the stub engine and serve its two models through it."""
+        stub = self.launch("stub", PYTHON, "manage.py", "stub_engine", "--port", "0")
+        self.stub_url = stub.wait_for(r"stub engine on (\S+)")[1]
+        models = [
+            f'[[model]]\nname = "{name}"\nengine = "openai_http"\n'
+            f'source = "{self.stub_url}/v1"\n'
+            for name in ("stub", "stub-2")
+        ]
+        self.load_models("\n".join(models))
+
+    def load_models(self, toml: str) -> None:
+        """Load the models of a TOML text."""
+        path = self.folder / "models.toml"
+        path.write_text(toml)
+        self.manage("load_models", str(path))
+
+    def start_web(self) -> None:
+        """Start the web server on a free port."""
+        web = self.launch(
+            "web", PYTHON, "-m", "gunicorn", "vllm_batch.wsgi",
+            "--config", "vllm_batch/gunicorn.py", "--bind", "127.0.0.1:0",
+        )  # fmt: skip
+        self.base_url = web.wait_for(r"Listening at: (http://\S+)")[1] + "/v1"
+
+    def start_worker(self) -> Process:
+        """Start the GPU slot with its ops queue."""
+        worker = self.launch("worker", PYTHON, "manage.py", "runworker")
+        worker.wait_for("working")
+        return worker
+
+    def start(self) -> "Stack":
+        """Start everything, with the stub as engine."""
+        self.prepare()
+        self.start_stub()
+        self.start_web()
+        self.start_worker()
+        return self
+
+    def new_key(self) -> str:
+        """Return the key of a project that nobody used before."""
+        if not self._keys:
+            script = _MAKE_KEYS.format(count=KEYS_AT_A_TIME)
+            lines = self.manage("shell", "--no-imports", "-c", script).split()
+            self._keys = [line for line in lines if line.startswith("sk-")]
+        return self._keys.pop()
+
+    def stop(self) -> None:
+        """End every process, the worker first, and drop the database."""
+        for name in sorted(self.processes, key=lambda name: name != "worker"):
+            self.processes[name].stop()
+        if self._database:
+            server = os.environ["DATABASE_URL"]
+            with psycopg.connect(server, autocommit=True) as connection:
+                connection.execute(f"DROP DATABASE {self._database} WITH (FORCE)")
+
+    def logs(self) -> str:
+        """Return the ends of all logs, for a failure's report."""
+        return "\n".join(
+            f"--- {name}\n{process.output()[-3000:]}"
+            for name, process in self.processes.items()
+        )

@@ -1,0 +1,22 @@
+#!/bin/sh
+# What `make test` runs once everything is installed: checks, then tests on SQLite (the
+# smaller set), then all tests on a PostgreSQL of their own. Leaves nothing behind.
+set -eu
+cd "$(dirname "$0")/.."
+bin=${VENV:-.venv}/bin
+DATA_DIR=$(mktemp -d)
+export DATA_DIR
+trap 'rm -rf "$DATA_DIR"' EXIT INT TERM
+
+echo "== checks"
+"$bin/ruff" check .
+"$bin/ruff" format --check .
+"$bin/mypy" .
+"$bin/lint-imports" >"$DATA_DIR/imports.log" || { cat "$DATA_DIR/imports.log"; exit 1; }
+DATABASE_URL='' "$bin/python" manage.py makemigrations --check --dry-run
+
+echo "== tests on SQLite"
+DATABASE_URL='' "$bin/python" -m pytest tests/accounts tests/api tests/batches tests/files tests/workers -m "not vllm and not conformance"
+
+echo "== tests on PostgreSQL"
+"$bin/python" -m tests.rig.postgres "$bin/python" -m pytest "$@"
