@@ -50,6 +50,7 @@ class ApiViewSet(ViewSet):
     parser_classes: list[type[BaseParser]] = [StrictJSONParser]
     content_negotiation_class = AnyAccept
     throttle_classes: list[Any] = []
+    http_method_names = ["get", "head", "post", "delete"]
     versioning_class = None
     schema = AutoSchema()
     # The scope that each action needs (accounts.models.SCOPES).
@@ -69,6 +70,7 @@ class UnknownRoute(ApiViewSet):
     """Whatever no route serves: a JSON 404, to callers with a key only."""
 
     permission_classes = []
+    http_method_names = ["get", "head", "post", "put", "patch", "delete"]
 
     @extend_schema(exclude=True)
     def unknown(self, request: Request, **kwargs: str) -> Response:

@@ -13,12 +13,12 @@ from tempfile import NamedTemporaryFile
 from typing import IO
 
 from django.conf import settings
-from files.actions import prepare_file
 
 from batches import actions, records, segments
 from batches.exceptions import SegmentDamaged
 from batches.lines import open_input, pending_lines
 from batches.models import BatchJob, Chunk, Segment, Status
+from files.actions import prepare_file
 from files.models import File, Purpose, batch_storage
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf

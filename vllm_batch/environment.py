@@ -107,7 +107,7 @@ class Environment(BaseSettings):
         256, gt=0, description="Results are made durable after this many lines …"
     )
     WORKER_SEGMENT_SECONDS: float = Field(
-        5.0, gt=0, description="… or after this many seconds, whichever is first."
+        1.0, gt=0, description="… or after this many seconds, whichever is first."
     )
     WORKER_QUANTUM_SECONDS: int = Field(
         300, ge=1, description="Time a model keeps the GPU while another one waits."

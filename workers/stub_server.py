@@ -61,7 +61,12 @@ async def _drop(request: web.Request) -> web.StreamResponse:
 
 async def serve(host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT; says where once it listens."""
-    runner = web.AppRunner(StubServer().application(), access_log=None)
+    runner = web.AppRunner(
+        StubServer().application(),
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=1,
+    )
     await runner.setup()
     site = web.TCPSite(runner, host, port)
     await site.start()

@@ -26,7 +26,14 @@ def find_programs() -> Path:
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         subprocess.run(["apt-get", "update", "-qq"], check=True)
         subprocess.run(
-            "apt-get install -y -qq --no-install-recommends postgresql".split(),
+            [
+                "apt-get",
+                "install",
+                "-y",
+                "-qq",
+                "--no-install-recommends",
+                "postgresql",
+            ],
             check=True,
             env=environment,
             stdout=sys.stderr,
@@ -61,7 +68,7 @@ class Postgres:
         if os.geteuid() == 0:
             user = pwd.getpwnam("postgres")
             os.chown(self.folder, user.pw_uid, user.pw_gid)
-            self._as_user = "setpriv --reuid=postgres --regid=postgres".split()
+            self._as_user = ["setpriv", "--reuid=postgres", "--regid=postgres"]
             self._as_user += ["--init-groups", "--"]
 
     @property

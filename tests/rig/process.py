@@ -15,7 +15,9 @@ ROOT = Path(__file__).resolve().parents[2]
 class Process:
     """One process and its children."""
 
-    def __init__(self, name: str, command: list[str], *, env: Mapping[str, str], log: Path):
+    def __init__(
+        self, name: str, command: list[str], *, env: Mapping[str, str], log: Path
+    ):
         self.name = name
         self.command = command
         self.env = dict(env)
