@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 # The supervisor holds the other end: when it closes it, or dies, this end tells.
 DRAIN_FD = "WORKER_DRAIN_FD"
+PRELOAD = "WORKER_PRELOAD"
 COOLING_SECONDS = 60.0
 REBUILD_SECONDS = 5.0
 LOOK_SECONDS = 2.0
@@ -36,9 +37,12 @@ LOOK_SECONDS = 2.0
 class Slot:
     """Serves one model after another; lives as long as the worker's process."""
 
-    def __init__(self, name: str, drain_fd: int | None = None) -> None:
+    def __init__(
+        self, name: str, drain_fd: int | None = None, preload: str = ""
+    ) -> None:
         self.owner = f"{name}@{socket.gethostname()}:{os.getpid()}:{new_id('')[:8]}"
         self._drain_fd = drain_fd
+        self._to_preload = preload
         self._is_draining = False
         self._others_wait = False
         # One loop for the life of the process: an engine belongs to its loop.
@@ -69,6 +73,7 @@ class Slot:
     async def _serve(self) -> None:
         ends_at = time.monotonic() + settings.GPU_TASK_SECONDS
         with self._watching_for_drain():
+            await self._preload()
             while not self._is_draining and time.monotonic() < ends_at:
                 model = await self._choose()
                 if model is None:
@@ -85,6 +90,13 @@ class Slot:
                     model=self._loaded_name,
                     reason=self._failure if self._cooling else "",
                 )
+
+    async def _preload(self) -> None:
+        """Load the model that is to be warm before its first batch comes."""
+        name, self._to_preload = self._to_preload, ""
+        model = await asyncio.to_thread(fresh, _find, name) if name else None
+        if model is not None:
+            await self._load(model)
 
     @property
     def _loaded_name(self) -> str:
@@ -104,12 +116,8 @@ class Slot:
 
     async def _serve_model(self, model: ServedModel, ends_at: float) -> None:
         """Load the model if need be and run its chunks for one turn."""
-        try:
-            engine = await self._engine_for(model)
-        except EngineStartFailed as error:
-            logger.exception("model %s did not load", model.name)
-            self._cooling[model.name] = time.monotonic() + COOLING_SECONDS
-            self._failure = str(error)
+        engine = await self._load(model)
+        if engine is None:
             return
         self._pulse.tell(Heartbeat.State.RUNNING, model=model.name)
         self._others_wait = False
@@ -131,6 +139,16 @@ class Slot:
             await self._unload()
         finally:
             looker.cancel()
+
+    async def _load(self, model: ServedModel) -> Engine | None:
+        """Return the model's engine, or None and leave the model alone for a while."""
+        try:
+            return await self._engine_for(model)
+        except EngineStartFailed as error:
+            logger.exception("model %s did not load", model.name)
+            self._cooling[model.name] = time.monotonic() + COOLING_SECONDS
+            self._failure = str(error)
+            return None
 
     async def _look_for_others(self, name: str) -> None:
         """Note when the model's turn is over and another one waits for the GPU."""

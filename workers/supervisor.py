@@ -13,6 +13,7 @@ from types import FrameType
 from django.core.management.base import CommandError
 from django.db import DatabaseError
 
+from batches.actions import ring_workers
 from batches.models import BatchJob, Chunk
 from batches.sweeping import ring_purge, sweep
 from vllm_batch.lib.clock import database_now
@@ -33,10 +34,10 @@ STALL_SECONDS = 30.0
 class Supervisor:
     """Keeps the GPU cluster and the ops cluster of one slot at work."""
 
-    def __init__(self, slot: str) -> None:
+    def __init__(self, slot: str, preload: str = "") -> None:
         self.slot = slot
         self._ops = Cluster("ops")
-        self._gpu = Cluster("gpu", {"WORKER_SLOT": slot})
+        self._gpu = Cluster("gpu", {"WORKER_SLOT": slot, PRELOAD: preload})
         self._is_ending = threading.Event()
         self._next_sweep = 0.0
         self._next_purge = 0.0
@@ -50,6 +51,8 @@ class Supervisor:
         with _slot_lock(self.slot), self._drain_pipe():
             signal.signal(signal.SIGTERM, self._end)
             signal.signal(signal.SIGINT, self._end)
+            # The first doorbell starts the heartbeat, and loads what is to be warm.
+            ring_workers()
             while not self._is_ending.is_set():
                 self.step()
                 self._is_ending.wait(STEP_SECONDS)

@@ -3,7 +3,7 @@
 import os
 
 from vllm_batch.lib.conf import conf
-from workers.slot import DRAIN_FD, Slot
+from workers.slot import DRAIN_FD, PRELOAD, Slot
 
 _slot: Slot | None = None
 
@@ -13,5 +13,9 @@ def serve() -> None:
     global _slot
     if _slot is None:
         drain_fd = os.environ.get(DRAIN_FD)
-        _slot = Slot(conf().WORKER_SLOT, int(drain_fd) if drain_fd else None)
+        _slot = Slot(
+            conf().WORKER_SLOT,
+            int(drain_fd) if drain_fd else None,
+            os.environ.get(PRELOAD, ""),
+        )
     _slot.serve()

@@ -128,10 +128,12 @@ class Api:
             time.sleep(0.1)
         return batch
 
-    def run(self, *items: Json, endpoint: str = CHAT, **options: Any) -> Json:
+    def run(
+        self, *items: Json, endpoint: str = CHAT, seconds: float = 60, **options: Any
+    ) -> Json:
         """Upload, create, and wait for the end."""
         file = self.up(jsonl(*items))
-        return self.wait(self.mk(file.id, endpoint, **options).id)
+        return self.wait(self.mk(file.id, endpoint, **options).id, seconds=seconds)
 
     def records(self, file_id: str | None) -> list[Json]:
         """Return the lines of an output or error file."""

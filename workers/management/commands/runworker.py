@@ -24,9 +24,16 @@ class Command(BaseCommand):
             help="name of the GPU slot (default: WORKER_SLOT)",
         )
 
+        parser.add_argument(
+            "--preload",
+            default="",
+            metavar="MODEL",
+            help="load this model at once, before the first batch for it comes",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         """Supervise until the end."""
         self.stdout.write(f"slot {options['slot']}: working; Ctrl-C stops")
         self.stdout.flush()
-        Supervisor(options["slot"]).run()
+        Supervisor(options["slot"], options["preload"]).run()
         self.stdout.write(f"slot {options['slot']}: stopped")

@@ -1,0 +1,228 @@
+"""The real vLLM, in this process: its own app, called without a socket.
+
+Every endpoint vLLM's server has works with vLLM's exact semantics, at `run-batch`'s
+speed. vLLM's module paths move between releases: they are named in this file only,
+and only inside functions, so that nothing else has to load vLLM.
+"""
+
+import asyncio
+import json
+import logging
+import multiprocessing
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from types import SimpleNamespace
+from typing import Any
+
+from vllm_batch.lib.conf import conf
+from workers.engines.base import Answer, Engine, EngineDead, EngineStartFailed
+
+logger = logging.getLogger(__name__)
+
+# `run-batch` uses 128 and 2,048 (performance §0); batches want vLLM's offline values.
+BATCH_DEFAULTS: dict[str, Any] = {
+    "max_num_seqs": 256,
+    "max_num_batched_tokens": 8192,
+    "disable_log_stats": True,
+}
+# Without a GPU, vLLM would reserve 92 % of the machine's memory.
+CPU_DEFAULTS: dict[str, Any] = {"gpu_memory_utilization": 0.2}
+CPU_CACHE_GIB = "4"
+CHILD_SECONDS = 15
+
+Message = dict[str, Any]
+App = Callable[..., Awaitable[None]]
+
+
+class VllmEngine(Engine):
+    """vLLM in process. `source` is a hub id or a folder.
+
+    `engine_args` are `vllm serve`'s flags in snake_case: `{"max_model_len": 4096}`.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._stack = AsyncExitStack()
+        self._client: Any = None
+        self._app: App | None = None
+        # Requests that were given up and are on their way out of the engine.
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._children_before = set(multiprocessing.active_children())
+
+    @property
+    def concurrency(self) -> int:
+        """VLLM's `max_num_seqs`."""
+        return int(self._client.vllm_config.scheduler_config.max_num_seqs)
+
+    async def start(self) -> None:
+        """Load the model; raises EngineStartFailed with vLLM's own reason."""
+        try:
+            await self._start()
+        except (Exception, SystemExit) as error:
+            raise EngineStartFailed(
+                f"vLLM did not start {self.model} from '{self.source}': {error}. The"
+                " lines above in the worker's log say more; check the model's source"
+                " and engine_args."
+            ) from error
+
+    async def _start(self) -> None:
+        seconds = str(conf().ENGINE_START_SECONDS)
+        os.environ.setdefault("VLLM_ENGINE_READY_TIMEOUT_S", seconds)
+        # Nothing about the user's machine goes anywhere unless the user says so.
+        os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+        from vllm.entrypoints.launchers.api_server.app_state import init_app_state
+        from vllm.entrypoints.launchers.api_server.entry import (
+            build_async_engine_client,
+        )
+        from vllm.entrypoints.launchers.app import build_app
+
+        args = self._parse_args()
+        self._client = await self._stack.enter_async_context(
+            build_async_engine_client(args)
+        )
+        tasks = await self._client.get_supported_tasks()
+        app = build_app(args, tasks, self._client.model_config)
+        await init_app_state(self._client, app.state, args, tasks)
+        # vLLM's error handler wants a server to stop; there is none.
+        app.state.server = SimpleNamespace(should_exit=False)
+        self._app = app
+
+    def _parse_args(self) -> Any:
+        from vllm.entrypoints.launchers.cli_args import make_arg_parser
+        from vllm.platforms import current_platform
+        from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+        values = {**BATCH_DEFAULTS}
+        if current_platform.is_cpu():
+            os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", CPU_CACHE_GIB)
+            values |= CPU_DEFAULTS
+        values |= self.engine_args
+        parser = make_arg_parser(FlexibleArgumentParser())
+        flags = ["--model", self.source, "--served-model-name", self.model]
+        return parser.parse_args([*flags, *flags_of(values)])
+
+    async def post(self, url: str, body: bytes) -> Answer:
+        """Answer one request; cancelling the call aborts it in the engine."""
+        if self._app is None:
+            raise EngineDead(f"the engine of {self.model} is not started")
+        exchange = _Exchange(body)
+        call = asyncio.ensure_future(
+            self._app(_scope(url, body), exchange.receive, exchange.send)
+        )
+        try:
+            await asyncio.wait({call})
+        except asyncio.CancelledError:
+            self._give_up(call, exchange)
+            raise
+        if self._client.errored:
+            raise EngineDead(f"the engine core of {self.model} died")
+        if error := call.exception():
+            logger.error("vLLM's app failed on %s", url, exc_info=error)
+            return Answer(500, b"")
+        return Answer(exchange.status, b"".join(exchange.parts))
+
+    def _give_up(self, call: "asyncio.Future[None]", exchange: "_Exchange") -> None:
+        """Let vLLM abort a request whose client is gone: it watches for that."""
+        exchange.disconnect()
+        task = asyncio.ensure_future(_finish(call))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    async def health(self) -> bool:
+        """Tell whether the engine core lives. A hang shows in progress, not here."""
+        return self._client is not None and not self._client.errored
+
+    async def stop(self) -> None:
+        """End the engine's processes and free its memory."""
+        if self._leaving:
+            await asyncio.wait(self._leaving, timeout=5)
+        self._app = None
+        await self._stack.aclose()
+        self._client = None
+        await asyncio.to_thread(_end_children, self._children_before)
+
+
+def _end_children(before: set[Any]) -> None:
+    """Wait for the engine core's process, which ends on its own, or kill it."""
+    for child in set(multiprocessing.active_children()) - before:
+        child.join(CHILD_SECONDS)
+        if child.is_alive():
+            child.kill()
+            child.join()
+
+
+async def _finish(call: "asyncio.Future[None]") -> None:
+    await asyncio.wait({call})
+    if not call.cancelled():
+        call.exception()  # seen, so that asyncio does not complain
+
+
+class _Exchange:
+    """One ASGI request and its answer."""
+
+    def __init__(self, body: bytes) -> None:
+        self.status = 500
+        self.parts: list[bytes] = []
+        self._body: bytes | None = body
+        self._gone = asyncio.Event()
+
+    async def receive(self) -> Message:
+        """Give the body, then nothing until the client is gone."""
+        if self._body is not None:
+            body, self._body = self._body, None
+            return {"type": "http.request", "body": body, "more_body": False}
+        await self._gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """Take the answer."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        elif message["type"] == "http.response.body":
+            self.parts.append(message.get("body", b""))
+
+    def disconnect(self) -> None:
+        """Say that nobody waits for the answer."""
+        self._gone.set()
+
+
+def _scope(url: str, body: bytes) -> dict[str, Any]:
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": url,
+        "raw_path": url.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [
+            (b"host", b"localhost"),
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+        ],
+        "client": ("127.0.0.1", 0),
+        "server": ("127.0.0.1", 80),
+    }
+
+
+def flags_of(values: dict[str, Any]) -> list[str]:
+    """Turn keyword arguments into `vllm serve`'s command line.
+
+    True is a bare flag, False its `--no-` form, None leaves it out; objects and lists
+    of anything but words are written as JSON, as vLLM takes them.
+    """
+    flags: list[str] = []
+    for name, value in values.items():
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            flags.append(f"--{flag}" if value else f"--no-{flag}")
+        elif isinstance(value, list):
+            flags += [f"--{flag}", *map(str, value)]
+        elif isinstance(value, dict):
+            flags += [f"--{flag}", json.dumps(value)]
+        elif value is not None:
+            flags += [f"--{flag}", str(value)]
+    return flags
