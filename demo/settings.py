@@ -10,7 +10,12 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 GPU_MODEL = "Qwen/Qwen3-4B-Instruct-2507"
-CPU_ARGS = {"max_model_len": 1024, "max_num_seqs": 64, "enforce_eager": True}
+CPU_ARGS = {
+    "max_model_len": 1024,
+    "max_num_seqs": 16,
+    "max_num_batched_tokens": 1024,
+    "enforce_eager": True,
+}
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ class Cluster:
         self.name = name
         self.started_at = 0.0
         self._extra = dict(extra or {})
+        self._descriptors: list[int] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._pause = FIRST_PAUSE_SECONDS
         self._not_before = 0.0
@@ -32,7 +33,12 @@ class Cluster:
         """Tell whether the cluster's main process runs."""
         return self._process is not None and self._process.poll() is None
 
-    def start(self, *, pass_fds: tuple[int, ...] = ()) -> None:
+    def inherit(self, variable: str, descriptor: int) -> None:
+        """Let the cluster have an open file; `variable` tells it which."""
+        self._extra[variable] = str(descriptor)
+        self._descriptors.append(descriptor)
+
+    def start(self) -> None:
         """Start the cluster, unless it ended so recently that it has to wait."""
         if time.monotonic() < self._not_before:
             return
@@ -49,7 +55,7 @@ class Cluster:
                 "DATABASE_POOL": "false",
                 "DJANGO_SETTINGS_MODULE": os.environ["DJANGO_SETTINGS_MODULE"],
             },
-            pass_fds=pass_fds,
+            pass_fds=self._descriptors,
             start_new_session=True,
         )
 

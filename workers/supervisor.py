@@ -21,6 +21,7 @@ from vllm_batch.lib.conf import conf
 from workers.database import disconnect, fresh
 from workers.models import Heartbeat, ServedModel
 from workers.processes import Cluster
+from workers.slot import DRAIN_FD, PRELOAD
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ class Supervisor:
             if cluster.is_alive:
                 continue
             cluster.note_end()
-            cluster.start(pass_fds=(self._read_end,) if cluster is self._gpu else ())
+            cluster.start()
         now = time.monotonic()
         if now < self._next_sweep:
             return
@@ -124,6 +125,7 @@ class Supervisor:
         It closes by itself if this process is killed, so nothing outlives it.
         """
         self._read_end, self._write_end = os.pipe()
+        self._gpu.inherit(DRAIN_FD, self._read_end)
         try:
             yield
         finally:
