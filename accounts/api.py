@@ -41,6 +41,17 @@ class AnyAccept(BaseContentNegotiation):
         return renderers[0], renderers[0].media_type
 
 
+class ApiSchema(AutoSchema):
+    """Describes an operation as it is declared; a list here is an object (4)."""
+
+    def _is_list_view(self, serializer: Any = None) -> bool:
+        return False
+
+    def _get_request_body(self, direction: Any = "request") -> Any:
+        body = super()._get_request_body(direction)
+        return body and {**body, "required": True}
+
+
 class ApiViewSet(ViewSet):
     """A viewset that speaks OpenAI's dialect and sees one project only."""
 
@@ -52,7 +63,7 @@ class ApiViewSet(ViewSet):
     throttle_classes: list[Any] = []
     http_method_names = ["get", "head", "post", "delete"]
     versioning_class = None
-    schema = AutoSchema()
+    schema = ApiSchema()
     # The scope that each action needs (accounts.models.SCOPES).
     scopes: dict[str, str] = {}
 

@@ -18,8 +18,8 @@ from vllm_batch.lib.parameters import LONGEST_LIFE, SHORTEST_LIFE
 from vllm_batch.lib.schema import after_and_limit, answers, path_id, tagged
 
 _ID = [path_id("batch_id", "the batch's id")]
-# No NUL and no lone surrogates: neither can be stored.
-_TEXT = {"type": "string", "pattern": "^[^\\u0000\\ud800-\\udfff]*$"}
+# No NUL: it cannot be stored. (Nor can lone surrogates, which are no Unicode text.)
+_TEXT = {"type": "string", "pattern": "^[^\\u0000]*$"}
 
 _ORDER: dict[str, Any] = {
     "type": "object",

@@ -3,6 +3,7 @@
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiRequest
 
 from files.models import UPLOAD_PURPOSES
 from files.serializers import FileDeletedSchema, FileListSchema, FileObjectSchema
@@ -31,6 +32,18 @@ _UPLOAD: dict[str, Any] = {
     },
 }
 
+# A batch file is named *.jsonl and is UTF-8 (contract 3.2); others are what they are.
+_FILE_PART: dict[str, Any] = {
+    "contentType": "application/jsonl",
+    "headers": {
+        "Content-Disposition": {
+            "description": "names the file; with purpose batch it ends in .jsonl",
+            "schema": {"type": "string"},
+            "example": 'form-data; name="file"; filename="requests.jsonl"',
+        }
+    },
+}
+
 LIST = tagged(
     "Files",
     "listFiles",
@@ -44,7 +57,9 @@ LIST = tagged(
 CREATE = tagged(
     "Files",
     "createFile",
-    request={"multipart/form-data": _UPLOAD},
+    request={
+        "multipart/form-data": OpenApiRequest(_UPLOAD, encoding={"file": _FILE_PART})
+    },
     responses=answers(FileObjectSchema, 400, 411),
 )
 RETRIEVE = tagged(

@@ -138,6 +138,8 @@ def read_expiry(policy: Mapping[str, Any], param: str) -> int:
     seconds = policy.get("seconds", _MISSING)
     if seconds is _MISSING:
         raise missing(name)
+    if isinstance(seconds, float) and seconds.is_integer():
+        seconds = int(seconds)  # in JSON, 3600.0 is an integer too
     if not isinstance(seconds, int) or isinstance(seconds, bool):
         raise invalid_type(name, "an integer", seconds)
     return check_range(seconds, name, SHORTEST_LIFE, LONGEST_LIFE)
