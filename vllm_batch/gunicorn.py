@@ -9,3 +9,5 @@ timeout = 120
 graceful_timeout = 30
 max_requests = 0
 accesslog = None
+# Its control socket is one file for all servers of a user: two would meet there.
+control_socket_disable = True

@@ -118,6 +118,7 @@ STORAGES = {
 }
 STATIC_URL = "static/"
 STATIC_ROOT = VLLM_BATCH.DATA_DIR / "static"
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 WHITENOISE_USE_FINDERS = True
 
 AUTH_PASSWORD_VALIDATORS = [
