@@ -16,12 +16,19 @@ class Process:
     """One process and its children."""
 
     def __init__(
-        self, name: str, command: list[str], *, env: Mapping[str, str], log: Path
+        self,
+        name: str,
+        command: list[str],
+        *,
+        env: Mapping[str, str],
+        log: Path,
+        cwd: Path = ROOT,
     ):
         self.name = name
         self.command = command
         self.env = dict(env)
         self.log = log
+        self.cwd = cwd
         self.popen: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "Process":
@@ -30,7 +37,7 @@ class Process:
             self.popen = subprocess.Popen(
                 self.command,
                 env=self.env,
-                cwd=ROOT,
+                cwd=self.cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -23,13 +24,26 @@ for _ in range({count}):
 """
 
 
+@dataclass(frozen=True)
+class Site:
+    """The Django project that a stack runs."""
+
+    folder: Path
+    package: str
+    api_path: str
+
+
+STAND_ALONE = Site(ROOT, "vllm_batch", "/v1")
+
+
 class Stack:
     """Start it, use `base_url` and `new_key()`, stop it.
 
     On PostgreSQL (DATABASE_URL) it has a database of its own, else SQLite in `folder`.
     """
 
-    def __init__(self, **environment: str) -> None:
+    def __init__(self, site: Site = STAND_ALONE, /, **environment: str) -> None:
+        self.site = site
         self.folder = Path(tempfile.mkdtemp(prefix="stack."))
         self.environment = environment
         self._database = ""
@@ -45,7 +59,7 @@ class Stack:
         url = urlunsplit(urlsplit(server)._replace(path=f"/{self._database}"))
         return {
             **os.environ,
-            "DJANGO_SETTINGS_MODULE": "vllm_batch.settings",
+            "DJANGO_SETTINGS_MODULE": f"{self.site.package}.settings",
             "PYTHONUNBUFFERED": "1",
             "DATA_DIR": str(self.folder),
             "DATABASE_URL": url if server else "",
@@ -66,7 +80,7 @@ class Stack:
         done = subprocess.run(
             [PYTHON, "manage.py", *arguments],
             env=self.env,
-            cwd=ROOT,
+            cwd=self.site.folder,
             capture_output=True,
             text=True,
             check=False,
@@ -77,8 +91,10 @@ class Stack:
     def launch(self, name: str, *command: str) -> Process:
         """Start a process of the stack."""
         log = self.folder / f"{name}.log"
-        process = Process(name, list(command), env=self.env, log=log).start()
-        self.processes[name] = process
+        process = Process(
+            name, list(command), env=self.env, log=log, cwd=self.site.folder
+        )
+        self.processes[name] = process.start()
         return process
 
     def start_stub(self) -> None:
@@ -101,10 +117,11 @@ class Stack:
     def start_web(self) -> None:
         """Start the web server on a free port."""
         web = self.launch(
-            "web", PYTHON, "-m", "gunicorn", "vllm_batch.wsgi",
-            "--config", "vllm_batch/gunicorn.py", "--bind", "127.0.0.1:0",
+            "web", PYTHON, "-m", "gunicorn", f"{self.site.package}.wsgi",
+            "--config", str(ROOT / "vllm_batch/gunicorn.py"), "--bind", "127.0.0.1:0",
         )  # fmt: skip
-        self.base_url = web.wait_for(r"Listening at: (http://\S+)")[1] + "/v1"
+        address = web.wait_for(r"Listening at: (http://\S+)")[1]
+        self.base_url = address + self.site.api_path
 
     def start_worker(self) -> Process:
         """Start the GPU slot with its ops queue."""
