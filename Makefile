@@ -50,5 +50,5 @@ format: $(VENV)/.server ## let ruff write the code's form
 bench: $(VENV)/.engine ## measure: prints ratios (bench/)
 	$(BIN)/python -m bench
 
-clean: ## remove what runs have left in var/
-	rm -rf var
+clean: ## remove the demo's data and the tools' caches; var/ keeps its database
+	rm -rf var/demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

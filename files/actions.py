@@ -41,6 +41,7 @@ def prepare_file(
     created_at: datetime,
     expires_at: datetime | None,
     sha256: str = "",
+    line_count: int | None = None,
 ) -> File:
     """Store a finished local file durably and return its row, not yet saved.
 
@@ -60,6 +61,7 @@ def prepare_file(
         path=path,
         bytes=size,
         sha256=sha256,
+        line_count=line_count,
         created_at=created_at,
         expires_at=expires_at,
     )
@@ -81,6 +83,7 @@ def receive(project: Project, form: UploadForm, incoming: IncomingFile) -> File:
         created_at=now,
         expires_at=_expiry(form, now),
         sha256=incoming.sha256,
+        line_count=incoming.line_count,
     )
     file.save(force_insert=True)
     return file

@@ -11,7 +11,7 @@ from vllm_batch.lib.read_only import ReadOnlyAdmin
 class FileAdmin(ReadOnlyAdmin):
     """Uploaded and produced files."""
 
-    list_display = ["id", "filename", "project", "purpose", "size", "created_at"]
+    list_display = ["id", "filename", "project", "purpose", "size", "line_count"]
     list_filter = ["purpose", "project"]
     list_select_related = ["project"]
     search_fields = ["id", "filename"]

@@ -25,6 +25,8 @@ class IncomingFile:
     def __init__(self, name: str) -> None:
         self.name = name
         self.size = 0
+        self._newlines = 0
+        self._last_byte = b""
         self.is_utf8 = True
         self.is_finished = False
         folder = Path(settings.FILE_UPLOAD_TEMP_DIR)
@@ -41,6 +43,8 @@ class IncomingFile:
         self._file.write(data)
         self._digest.update(data)
         self.size += len(data)
+        self._newlines += data.count(b"\n")
+        self._last_byte = data[-1:] or self._last_byte
         self._check_utf8(data, is_last=False)
 
     def finish(self) -> None:
@@ -61,6 +65,11 @@ class IncomingFile:
     def sha256(self) -> str:
         """The content's SHA-256 in hexadecimal digits."""
         return self._digest.hexdigest()
+
+    @property
+    def line_count(self) -> int:
+        """How many lines the content has, a last one without its newline included."""
+        return self._newlines + (self._last_byte not in (b"", b"\n"))
 
     def discard(self) -> None:
         """Remove the temporary file, unless it was moved into the storage."""
@@ -125,7 +134,7 @@ class StreamingMultiPartParser(BaseParser):
     ) -> DataAndFiles:  # type: ignore[type-arg]
         """Return fields and files; raises InvalidRequest or LengthRequired."""
         request = parser_context["request"]
-        length = _content_length(request.META)
+        length = content_length(request.META)
         counted = _Counted(stream, length)
         receiver = _Receiver()
         try:
@@ -159,7 +168,8 @@ def _refuse_cut_off(counted: _Counted, receiver: _Receiver) -> None:
         )
 
 
-def _content_length(meta: dict[str, Any]) -> int:
+def content_length(meta: dict[str, Any]) -> int:
+    """Return how long the upload is; raises LengthRequired or InvalidRequest."""
     text = meta.get("CONTENT_LENGTH") or ""
     if not text.isdigit():
         raise LengthRequired(

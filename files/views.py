@@ -8,7 +8,7 @@ from rest_framework.response import Response
 
 from accounts.api import ApiViewSet
 from files import actions, schema
-from files.incoming import StreamingMultiPartParser
+from files.incoming import StreamingMultiPartParser, content_length
 from files.models import File, batch_storage
 from files.parameters import check_upload
 from files.serializers import file_object
@@ -53,6 +53,7 @@ class FileViewSet(ApiViewSet):
     @extend_schema(**schema.CREATE)
     def create(self, request: Request) -> Response:
         """Upload a file."""
+        content_length(request.META)  # without one, DRF sees no body at all
         try:
             fields = {key: str(value) for key, value in request.POST.items()}
         except UnsupportedMediaType:

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DAY = 86_400
+SLOT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": DAY}
 CommaList = Annotated[list[str], NoDecode]
 
@@ -92,7 +93,7 @@ class Environment(BaseSettings):
     )
     WORKER_SLOT: str = Field(
         "gpu0",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$",
+        pattern=SLOT_PATTERN,
         description="Name of this machine's GPU slot. One engine runs per slot.",
     )
     WORKER_LEASE_SECONDS: int = Field(
@@ -130,6 +131,13 @@ class Environment(BaseSettings):
         if not isinstance(value, str):
             return value
         return [part.strip() for part in value.split(",") if part.strip()]
+
+    @field_validator("DATABASE_URL")
+    @classmethod
+    def _postgresql(cls, value: str) -> str:
+        if value and not value.startswith(("postgresql://", "postgres://")):
+            raise ValueError("write it as postgresql://user:password@host/name")
+        return value
 
     @field_validator("BATCH_COMPLETION_WINDOWS")
     @classmethod

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -44,8 +44,8 @@ class Supervisor:
         self._next_purge = 0.0
         self._waiting_since: dict[str, float] = {}
 
-    def run(self) -> None:
-        """Run until SIGTERM or SIGINT, then drain.
+    def run(self, on_start: Callable[[], None]) -> None:
+        """Run until SIGTERM or SIGINT, then drain; `on_start` is called once it works.
 
         Raises CommandError if the slot is taken on this machine.
         """
@@ -54,6 +54,7 @@ class Supervisor:
             signal.signal(signal.SIGINT, self._end)
             # The first doorbell starts the heartbeat, and loads what is to be warm.
             ring_workers()
+            on_start()
             while not self._is_ending.is_set():
                 self.step()
                 self._is_ending.wait(STEP_SECONDS)

@@ -182,3 +182,12 @@ def test_half_an_expiry_policy_is_refused(api: Api, data: bytes):
     ):
         error = envelope(api.form(data, purpose="batch", **fields), 400)
         assert "expires_after" in error["param"]
+
+
+def test_a_chunked_upload_is_asked_for_its_length(api: Api, data: bytes):
+    boundary = b'--x\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nbatch\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+
+    answer = api.raw("POST", "/files", headers=headers, content=iter([boundary]))
+
+    envelope(answer, 411, text="Content-Length")

@@ -93,3 +93,11 @@ def test_models_are_listed_and_described(api: Api):
     assert {model.id for model in api.client.models.list()} == {"stub", "stub-2"}
     assert api.client.models.retrieve("stub").object == "model"
     envelope(api.raw("GET", "/models/nope"), 404)
+
+
+def test_the_path_without_its_slash_is_a_json_404(api: Api):
+    envelope(api.raw("POST", ""), 404, text="Invalid URL")
+
+
+def test_options_is_405(api: Api):
+    envelope(api.raw("OPTIONS", "/files"), 405)

@@ -34,7 +34,7 @@ class ApiMiddleware:
         request_id = new_id("req_")
         token = current_request_id.set(request_id)
         try:
-            response = self.get_response(request)
+            response = self._respond(request)
         finally:
             current_request_id.reset(token)
         if self._is_api(request) and _needs_envelope(response):
@@ -44,6 +44,12 @@ class ApiMiddleware:
         if _CLIENT_ID.fullmatch(client_id):
             response["x-client-request-id"] = client_id
         return response
+
+    def _respond(self, request: HttpRequest) -> HttpResponseBase:
+        if request.path == settings.API_PATH:
+            # Django would redirect to the path with a slash (contract 1.1).
+            return error_response(404, _unknown(request))
+        return self.get_response(request)
 
     def process_exception(
         self, request: HttpRequest, error: Exception
@@ -73,9 +79,13 @@ def _needs_envelope(response: HttpResponseBase) -> bool:
 def _rewrite(request: HttpRequest, response: HttpResponseBase) -> HttpResponse:
     status = response.status_code
     if status == 404:
-        message = f"Invalid URL ({request.method} {request.path})"
+        message = _unknown(request)
     elif status == 405:
         message = f"Not allowed to {request.method} on {request.path}."
     else:
         message = f"The request was refused: {response.reason_phrase}."
     return error_response(status, message)
+
+
+def _unknown(request: HttpRequest) -> str:
+    return f"Invalid URL ({request.method} {request.path})"

@@ -1,9 +1,11 @@
 """`manage.py runworker`: one GPU slot, with everything it needs."""
 
+import re
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from vllm_batch.environment import SLOT_PATTERN
 from vllm_batch.lib.conf import conf
 from workers.supervisor import Supervisor
 
@@ -23,7 +25,6 @@ class Command(BaseCommand):
             default=conf().WORKER_SLOT,
             help="name of the GPU slot (default: WORKER_SLOT)",
         )
-
         parser.add_argument(
             "--preload",
             default="",
@@ -33,7 +34,15 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Supervise until the end."""
-        self.stdout.write(f"slot {options['slot']}: working; Ctrl-C stops")
-        self.stdout.flush()
-        Supervisor(options["slot"], options["preload"]).run()
-        self.stdout.write(f"slot {options['slot']}: stopped")
+        slot = options["slot"]
+        if not re.fullmatch(SLOT_PATTERN, slot):
+            raise CommandError(
+                f"'{slot}' is no name of a slot: use letters, digits, - _ and dots."
+            )
+
+        def say_working() -> None:
+            self.stdout.write(f"slot {slot}: working; Ctrl-C stops")
+            self.stdout.flush()
+
+        Supervisor(slot, options["preload"]).run(say_working)
+        self.stdout.write(f"slot {slot}: stopped")
