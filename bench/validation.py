@@ -1,0 +1,51 @@
+"""How much a batch file's validation and planning cost beside merely parsing it."""
+
+import io
+import json
+
+from batches.models import BatchJob
+from batches.planning import Planner
+from batches.validation import LineValidator
+from bench.measure import interleave, ratio
+from bench.report import Report
+from bench.workloads import chat_lines
+from vllm_batch.lib.jsonl import read_lines
+
+LINES = 50_000
+LINE_BYTES = 1 << 24
+
+
+def run(pairs: int) -> Report:
+    """Compare with one `json.loads` pass over the same 50,000 lines."""
+    content = b"".join(chat_lines(LINES, model="m"))
+
+    def ours() -> None:
+        validator = LineValidator(
+            "/v1/chat/completions",
+            {"m": None},
+            allow_mixed_models=False,
+            max_line_bytes=LINE_BYTES,
+        )
+        planner = Planner(BatchJob(), 1024)
+        for line in read_lines(io.BytesIO(content), LINE_BYTES):
+            model, faults = validator.check(line)
+            assert not faults
+            planner.add(line, model)
+        planner.cut()
+        assert sum(chunk.line_count for chunk in planner.chunks) == LINES
+
+    def parsing() -> None:
+        for line in io.BytesIO(content):
+            json.loads(line)
+
+    taken, reference = interleave(ours, parsing, pairs)
+    report = Report("validation of 50,000 lines")
+    walls = [spent.wall for spent in taken]
+    report.add(
+        "V",
+        "validate and plan / one json.loads pass",
+        ratio(walls, [spent.wall for spent in reference]),
+        at_most=1.5,
+        detail=f"{len(content) / 1e6:.0f} MB in {min(walls):.2f} s at best",
+    )
+    return report
