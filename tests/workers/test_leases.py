@@ -1,0 +1,242 @@
+"""Claims on chunks: who gets which, and for how long."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from batches.models import BatchJob, Chunk
+from batches.segments import Claim
+from tests.factories import (
+    lines,
+    make_batch,
+    make_chunk,
+    make_model,
+    make_running_batch,
+)
+from vllm_batch.lib.clock import database_now
+from workers import leases
+
+pytestmark = pytest.mark.django_db
+SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
+
+
+def claim(owner: str = "alice", model: str = "stub") -> Chunk:
+    chunk = leases.claim_chunk(owner, model)
+    assert chunk is not None
+    return chunk
+
+
+def claim_of(chunk: Chunk, owner: str = "alice") -> Claim:
+    return Claim(
+        chunk_id=chunk.pk,
+        batch_id=chunk.batch_id,
+        index=chunk.index,
+        fence=chunk.fence,
+        owner=owner,
+    )
+
+
+def expire() -> None:
+    Chunk.objects.update(lease_expires_at=database_now() - SECOND)
+
+
+def test_a_claim_leases_the_chunk_with_a_new_fence():
+    chunk = make_chunk()
+
+    claim()
+
+    found = Chunk.objects.get()
+    assert (found.lease_owner, found.fence) == ("alice", chunk.fence + 1)
+    assert found.lease_expires_at is not None
+    assert found.lease_expires_at > database_now()
+
+
+def test_a_second_claim_gets_another_chunk():
+    make_running_batch(*lines(2))
+    batch = BatchJob.objects.get()
+    make_chunk(batch)
+
+    first, second = claim("alice"), claim("bob")
+
+    assert first.pk != second.pk
+
+
+def test_a_second_claim_on_the_only_chunk_gets_nothing():
+    make_chunk()
+    claim("alice")
+
+    assert leases.claim_chunk("bob", "stub") is None
+
+
+def test_an_owner_does_not_get_its_own_chunk_twice():
+    make_chunk()
+    claim()
+
+    assert leases.claim_chunk("alice", "stub") is None
+
+
+def test_an_expired_lease_can_be_claimed_with_a_new_fence():
+    make_chunk()
+    first = claim("alice")
+    expire()
+
+    second = claim("bob")
+
+    assert second.pk == first.pk and second.fence == first.fence + 1
+
+
+def test_a_finished_chunk_cannot_be_claimed():
+    make_chunk(is_done=True)
+
+    assert leases.claim_chunk("alice", "stub") is None
+
+
+@pytest.mark.parametrize(
+    "status", ["validating", "finalizing", "cancelling", "completed", "cancelled"]
+)
+def test_a_chunk_of_a_batch_that_does_not_run_cannot_be_claimed(status):
+    make_chunk(make_batch(status=status))
+
+    assert leases.claim_chunk("alice", "stub") is None
+
+
+def test_a_chunk_of_a_paused_batch_cannot_be_claimed():
+    make_chunk()
+    BatchJob.objects.update(paused_reason="by hand")
+
+    assert leases.claim_chunk("alice", "stub") is None
+
+
+def test_a_chunk_past_its_deadline_cannot_be_claimed():
+    make_chunk()
+    BatchJob.objects.update(expires_at=database_now() - SECOND)
+
+    assert leases.claim_chunk("alice", "stub") is None
+
+
+def test_a_chunk_of_another_model_cannot_be_claimed():
+    make_chunk(model="stub-2")
+
+    assert leases.claim_chunk("alice", "stub") is None
+
+
+def running(**fields: Any) -> Chunk:
+    return make_chunk(make_batch(status="in_progress", total=1, **fields))
+
+
+def test_an_earlier_deadline_comes_first():
+    running(expires_at=database_now() + 2 * HOUR)
+    urgent = running(expires_at=database_now() + HOUR)
+
+    assert claim() == urgent
+
+
+def test_a_higher_priority_comes_before_an_earlier_deadline():
+    running(expires_at=database_now() + HOUR)
+    preferred = running(priority=1, expires_at=database_now() + 2 * HOUR)
+
+    assert claim() == preferred
+
+
+def test_chunks_of_a_batch_come_in_order():
+    batch = make_batch(status="in_progress", total=3)
+    chunks = [make_chunk(batch) for _ in range(3)]
+
+    assert [claim() for _ in chunks] == chunks
+
+
+def test_claiming_takes_a_fixed_number_of_queries(django_assert_max_num_queries):
+    for _ in range(5):
+        make_chunk()
+
+    with django_assert_max_num_queries(4):
+        claim()
+
+
+def test_renewing_prolongs_a_live_lease():
+    make_chunk()
+    claim()
+    soon = database_now() + SECOND
+    Chunk.objects.update(lease_expires_at=soon)
+
+    leases.renew("alice")
+
+    renewed = Chunk.objects.get().lease_expires_at
+    assert renewed is not None and renewed > soon
+
+
+def test_renewing_does_not_revive_a_lease_that_has_ended():
+    make_chunk()
+    claim()
+    expire()
+    before = Chunk.objects.get().lease_expires_at
+
+    leases.renew("alice")
+
+    assert Chunk.objects.get().lease_expires_at == before
+
+
+def test_renewing_leaves_other_owners_leases_alone():
+    make_chunk()
+    claim("bob")
+    before = Chunk.objects.get().lease_expires_at
+
+    leases.renew("alice")
+
+    assert Chunk.objects.get().lease_expires_at == before
+
+
+def test_a_released_chunk_can_be_claimed_at_once():
+    make_chunk()
+    chunk = claim("alice")
+
+    leases.release(claim_of(chunk))
+
+    assert claim("bob").pk == chunk.pk
+
+
+def test_releasing_a_chunk_that_has_another_owner_changes_nothing():
+    make_chunk()
+    chunk = claim("alice")
+    expire()
+    claim("bob")
+
+    leases.release(claim_of(chunk))
+
+    assert Chunk.objects.get().lease_owner == "bob"
+
+
+def test_models_that_chunks_wait_for_are_listed_by_urgency():
+    for name in ("stub", "stub-2", "stub-3"):
+        make_model(name)
+    later, sooner = database_now() + 2 * HOUR, database_now() + HOUR
+    for name, priority, deadline in (
+        ("stub", 0, later),
+        ("stub-2", 0, sooner),
+        ("stub-3", 1, later),
+        ("stub", 0, later),
+    ):
+        batch = make_batch(status="in_progress", priority=priority, expires_at=deadline)
+        make_chunk(batch, model=name)
+
+    assert leases.waiting_models() == ["stub-3", "stub-2", "stub"]
+
+
+def test_a_model_that_is_disabled_or_held_waits_for_nobody():
+    make_model("stub", is_enabled=False)
+    make_model("stub-2")
+    make_chunk()
+    make_chunk(model="stub-2", lease_expires_at=database_now() + HOUR)
+
+    assert leases.waiting_models() == []
+
+
+def test_batches_that_must_stop_are_named_with_the_cause():
+    running = make_batch(status="in_progress")
+    paused = make_batch(status="in_progress", paused_reason="by hand")
+    cancelled = make_batch(status="cancelling")
+
+    stopped = leases.stopped_batches([running.pk, paused.pk, cancelled.pk])
+
+    assert stopped == {paused.pk: "by hand", cancelled.pk: "cancelling"}

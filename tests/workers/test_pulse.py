@@ -1,0 +1,85 @@
+"""The heartbeat's thread: signs of life, and leases that are kept."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import OperationalError
+
+from batches.models import Chunk
+from tests.factories import make_chunk
+from vllm_batch.lib.clock import database_now
+from workers import leases
+from workers.models import Heartbeat
+from workers.pulse import Pulse
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def beaten(pulse: Pulse) -> Heartbeat:
+    """Let a pulse beat at least once, and return its row."""
+    pulse.start()
+    pulse.end()
+    return Heartbeat.objects.get(slot="gpu7")
+
+
+def test_it_says_what_the_worker_does():
+    pulse = Pulse("gpu7", "alice")
+    pulse.tell(Heartbeat.State.RUNNING, model="stub", reason="x" * 300)
+    pulse.in_flight = 3
+    pulse.count()
+
+    row = beaten(pulse)
+
+    assert (row.owner, row.state, row.model) == ("alice", "running", "stub")
+    assert (row.requests_in_flight, row.requests_done) == (3, 1)
+    assert row.reason == "x" * 255
+
+
+def test_a_new_worker_takes_the_slots_row_over():
+    beaten(Pulse("gpu7", "alice"))
+
+    row = beaten(Pulse("gpu7", "bob"))
+
+    assert row.owner == "bob" and Heartbeat.objects.count() == 1
+
+
+def test_progress_is_not_claimed_while_nothing_comes_out():
+    old = database_now() - timedelta(hours=1)
+    beaten(Pulse("gpu7", "alice"))
+    Heartbeat.objects.update(progress_at=old, beat_at=old)
+    pulse = Pulse("gpu7", "bob")
+    pulse.in_flight = 3
+
+    row = beaten(pulse)
+
+    assert row.progress_at == old and row.beat_at > old
+
+
+def test_it_keeps_its_owners_leases():
+    soon = database_now() + timedelta(seconds=30)
+    make_chunk(lease_owner="alice", lease_expires_at=soon)
+
+    beaten(Pulse("gpu7", "alice"))
+
+    renewed = Chunk.objects.get().lease_expires_at
+    assert renewed is not None and renewed > soon
+
+
+def test_it_survives_a_database_that_is_away(monkeypatch):
+    renew, failures = leases.renew, iter([OperationalError("away")])
+
+    def fail_once(owner: str) -> None:
+        if error := next(failures, None):
+            raise error
+        renew(owner)
+
+    monkeypatch.setattr("workers.pulse.LONGEST_BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(leases, "renew", fail_once)
+    pulse = Pulse("gpu7", "alice")
+
+    pulse.start()
+    while not Heartbeat.objects.exists() and pulse.is_alive():
+        pulse.join(0.01)
+    pulse.end()
+
+    assert Heartbeat.objects.get().owner == "alice"
