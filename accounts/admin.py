@@ -70,7 +70,7 @@ class ApiKeyAdmin(ModelAdmin):  # type: ignore[misc]
             messages.WARNING,
         )
 
-    @admin.action(description="Revoke the selected keys")
+    @admin.action(description="Revoke the selected keys", permissions=["change"])
     def revoke(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
         """End the keys at once."""
         changed = keys.filter(revoked_at=None).update(revoked_at=timezone.now())

@@ -47,7 +47,7 @@ def _secret(request: Request) -> str:
         scheme, secret = get_authorization_header(request).decode("ascii").split()
     except ValueError:  # absent, not two words, or not ASCII
         scheme, secret = "", ""
-    if scheme.lower() != "bearer":
+    if scheme.lower() != "bearer" or not secret.isprintable():
         raise Unauthorized(
             "You didn't provide an API key. Send it in the header"
             " `Authorization: Bearer YOUR_KEY`.",

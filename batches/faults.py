@@ -113,6 +113,12 @@ def streaming(endpoint: str, number: int) -> Fault:
     return Fault("streaming_unsupported", text, number, "body.stream")
 
 
+def too_deep(limit: int, number: int) -> Fault:
+    """Return the fault of a line nested deeper than parsers can be trusted with."""
+    text = f"This line is nested deeper than {limit} levels. Send a flatter request."
+    return Fault("invalid_json_line", text, number)
+
+
 def mismatched(model: str, number: int) -> Fault:
     """Return the fault of a second model in a batch of one."""
     return Fault(

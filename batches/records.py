@@ -99,7 +99,7 @@ def _read_odd_usage(body: bytes) -> Usage | None:
         return None
     try:
         return _totals(msgspec.convert(document.get("usage") or {}, _Usage))
-    except msgspec.ValidationError:
+    except ValueError:  # msgspec's own, or a key that is no Unicode text
         return Usage()
 
 

@@ -12,10 +12,11 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from batches import faults
 from batches.faults import CHAT, Fault
-from vllm_batch.lib.jsonl import Line
+from vllm_batch.lib.jsonl import Line, is_deeper_than
 
 Catalog = Mapping[str, frozenset[str] | None]
 EMBEDDINGS = "/v1/embeddings"
+DEEPEST = 200
 
 
 class BatchRequestInput(Struct):
@@ -68,8 +69,10 @@ class LineValidator:
             body = _body_decoder.decode(request.body)
         except _UNREADABLE:
             return "", self._faults_of_unreadable(line)
-        if len(line.content) > self._max_line_bytes:
+        if self._is_too_long(line):
             return "", [self._too_long(line)]
+        if is_deeper_than(line.content, DEEPEST):
+            return "", [faults.too_deep(DEEPEST, line.number)]
         found = [
             *self._request_faults(request, line.number),
             *self._body_faults(body, line.number),
@@ -113,6 +116,9 @@ class LineValidator:
         self.models[model] = None
         return []
 
+    def _is_too_long(self, line: Line) -> bool:
+        return line.is_cut or len(line.content) > self._max_line_bytes
+
     def _too_long(self, line: Line) -> Fault:
         return Fault(
             "invalid_request",
@@ -122,8 +128,10 @@ class LineValidator:
         )
 
     def _faults_of_unreadable(self, line: Line) -> list[Fault]:
-        if len(line.content) > self._max_line_bytes:
+        if self._is_too_long(line):
             return [self._too_long(line)]
+        if is_deeper_than(line.content, DEEPEST):
+            return [faults.too_deep(DEEPEST, line.number)]
         try:
             keys = _object_decoder.decode(line.content)
         except _UNREADABLE:

@@ -2,7 +2,7 @@
 
 import codecs
 import hashlib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import NamedTemporaryFile
 from typing import IO, Any
 
@@ -17,13 +17,14 @@ from vllm_batch.lib.errors import InvalidRequest, LengthRequired
 
 # Room for the other form fields and the part headers around the file.
 FORM_BYTES = 1 << 20
+LONGEST_NAME, LONGEST_SUFFIX = 255, 32
 
 
 class IncomingFile:
     """One uploaded file, complete, in a temporary file beside the storage."""
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.name = _shortened(name)
         self.size = 0
         self._newlines = 0
         self._last_byte = b""
@@ -75,6 +76,14 @@ class IncomingFile:
         """Remove the temporary file, unless it was moved into the storage."""
         self._file.close()
         self.path.unlink(missing_ok=True)
+
+
+def _shortened(name: str) -> str:
+    """Return the name as far as it can be stored, its extension kept."""
+    if len(name) <= LONGEST_NAME:
+        return name
+    suffix = PurePosixPath(name).suffix[:LONGEST_SUFFIX]
+    return name[: LONGEST_NAME - len(suffix)] + suffix
 
 
 class _Receiver(FileUploadHandler):

@@ -6,6 +6,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 
+from batches.endpoints import ENDPOINTS
 from workers.engines import engine_names
 
 
@@ -46,8 +47,12 @@ class ServedModel(models.Model):
             raise ValidationError({"engine": f"Engines are: {names}."})
         if not isinstance(self.engine_args, dict):
             raise ValidationError({"engine_args": "Write a JSON object."})
-        if not isinstance(self.endpoints, list):
-            raise ValidationError({"endpoints": "Write a JSON list of endpoints."})
+        known = isinstance(self.endpoints, list) and all(
+            endpoint in ENDPOINTS for endpoint in self.endpoints
+        )
+        if not known:
+            text = f"Write a JSON list of these endpoints: {', '.join(ENDPOINTS)}."
+            raise ValidationError({"endpoints": text})
 
     def serves(self, endpoint: str) -> bool:
         """Tell whether a batch for `endpoint` may name this model."""

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
 from django.test import Client
 
 from accounts.models import ApiKey, Project, digest
@@ -125,3 +126,15 @@ def test_the_admin_is_closed_to_strangers(client):
     response = client.get(KEYS)
 
     assert response.status_code == 302 and "/admin/login/" in response["Location"]
+
+
+def test_who_may_only_look_cannot_revoke(client, django_user_model):
+    key, secret = make_key()
+    user = django_user_model.objects.create_user("looker", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="view_apikey"))
+    client.force_login(user)
+
+    client.post(KEYS, {"action": "revoke", "_selected_action": [key.pk]})
+
+    key.refresh_from_db()
+    assert key.revoked_at is None

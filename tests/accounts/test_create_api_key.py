@@ -73,7 +73,7 @@ def test_the_key_expires_after_the_days_asked_for():
 
 @pytest.mark.parametrize("days", [0, -1])
 def test_a_life_of_less_than_a_day_is_refused(days):
-    with pytest.raises(CommandError, match="--expires-days takes a number"):
+    with pytest.raises(CommandError, match="--expires-days takes 1 to"):
         create(expires_days=days)
 
     assert not ApiKey.objects.exists()
@@ -94,3 +94,21 @@ def test_a_name_that_is_too_long_is_refused():
 def test_project_and_name_are_required():
     with pytest.raises(CommandError, match="--project"):
         call_command("create_api_key")
+
+
+def test_a_key_that_is_refused_leaves_no_project():
+    with pytest.raises(CommandError, match="Scopes are"):
+        create(project="new", scopes=["root"])
+
+    assert not Project.objects.filter(name="new").exists()
+
+
+@pytest.mark.parametrize("name", ["", "x" * 101])
+def test_a_project_has_a_name_that_can_be_stored(name):
+    with pytest.raises(CommandError, match="blank|at most 100"):
+        create(project=name)
+
+
+def test_a_life_beyond_the_calendar_is_refused():
+    with pytest.raises(CommandError, match="1 to 36500 days"):
+        create(expires_days=1_000_000_000)

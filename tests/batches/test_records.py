@@ -267,3 +267,9 @@ def test_white_space_between_values_becomes_one_line():
 @pytest.mark.parametrize("text", [b"{}", b'{"a":"\\n\\u2028"}', '{"a":"ü😀"}'.encode()])
 def test_a_document_on_one_line_stays_as_it_is(text):
     assert one_line(text) == text
+
+
+def test_usage_with_a_key_that_is_no_text_counts_nothing():
+    body = rb'{"a":"\ud800","usage":{"\ud800":1}}'
+
+    assert judge(200, body) == Outcome(200, body, Usage())

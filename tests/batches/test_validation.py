@@ -219,3 +219,20 @@ def test_a_line_as_long_as_the_limit_is_fine():
     validator = make_validator(max_line_bytes=len(content))
 
     assert faults_of(content, validator=validator) == []
+
+
+def test_a_long_line_of_white_space_is_too_long_not_blank():
+    validator = make_validator(max_line_bytes=200)
+
+    found = faults_of(" " * 300 + "{}", validator=validator)
+
+    assert brief(found) == [("invalid_request", 1, None)]
+
+
+def test_a_byte_order_mark_hides_nothing_behind_the_limit():
+    content = json.dumps(line())
+    validator = make_validator(max_line_bytes=len(content))
+
+    found = faults_of("\ufeff" + content + "garbage", validator=validator)
+
+    assert brief(found) == [("invalid_request", 1, None)]

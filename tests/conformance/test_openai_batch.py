@@ -3,6 +3,7 @@
 import json
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from openai_batch import Batch
@@ -24,7 +25,7 @@ def provider(api: Api) -> Provider:
     return Provider(base_url=api.base_url, api_key=api.key)
 
 
-def read(path: Path) -> list[dict]:
+def read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(text) for text in path.read_text().strip().split("\n")]
 
 
@@ -62,7 +63,7 @@ def test_p_c01_a_chat_file_goes_all_the_way(api: Api, tmp_path: Path):
     ],
 )
 def test_p_c01_requests_added_one_by_one_run(
-    api: Api, tmp_path: Path, fields: dict, endpoint: str, key: str
+    api: Api, tmp_path: Path, fields: dict[str, Any], endpoint: str, key: str
 ):
     client = Batch(
         submission_input_file=TextTaker(),

@@ -199,3 +199,19 @@ def test_the_purge_comes_once_the_batch_has_ended(storage, status):
 
     assert count == 1
     assert not lies_on_disk(File.objects.get(pk=batch.input_file_id), storage)
+
+
+def test_a_long_name_is_shortened_and_keeps_its_extension():
+    response = send(make_client(), form(filename="ü" * 300 + ".jsonl"))
+
+    name = response.json()["filename"]
+    assert len(name) == 255 and name.endswith("ü.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"), [(b"", 0), (b"a", 1), (b"a\n", 1), (b"a\n\nb", 3)]
+)
+def test_a_file_knows_its_lines(content, lines):
+    response = send(make_client(), form(content))
+
+    assert File.objects.get(pk=response.json()["id"]).line_count == lines

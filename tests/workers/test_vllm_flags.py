@@ -20,6 +20,7 @@ from workers.engines.vllm import flags_of
         (None, []),
         ({"a": {"b": 1}}, ["--an-arg", '{"a": {"b": 1}}']),
         (["a", "b"], ["--an-arg", "a", "b"]),
+        ([{"a": 1}, "b"], ["--an-arg", '{"a": 1}', "b"]),
         ([1, 2], ["--an-arg", "1", "2"]),
     ],
 )

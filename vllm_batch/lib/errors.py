@@ -47,6 +47,9 @@ class Unauthorized(ApiError):
 
     status_code = status.HTTP_401_UNAUTHORIZED
 
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message, headers={"WWW-Authenticate": "Bearer"}, **details)
+
 
 class Forbidden(ApiError):
     """The key's scopes do not cover this operation (403)."""

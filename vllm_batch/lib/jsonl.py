@@ -3,6 +3,7 @@
 Sources: contract 6.1 (framing) and 7.4 (escaping).
 """
 
+import re
 from collections.abc import Iterator
 from typing import IO, NamedTuple
 
@@ -21,17 +22,19 @@ class Line(NamedTuple):
     """One physical line: number from 1, place in the file, bytes without newline.
 
     `length` counts what lies in the file, newline and byte order mark included.
+    `is_cut` tells that the line goes on beyond `content`.
     """
 
     number: int
     offset: int
     length: int
     content: bytes
+    is_cut: bool = False
 
     @property
     def is_blank(self) -> bool:
         """Tell whether the line holds white space only, which counts as no line."""
-        return not self.content.strip(b" \t\r")
+        return not self.is_cut and not self.content.strip(b" \t\r")
 
 
 def read_lines(stream: IO[bytes], max_bytes: int, number: int = 1) -> Iterator[Line]:
@@ -43,10 +46,11 @@ def read_lines(stream: IO[bytes], max_bytes: int, number: int = 1) -> Iterator[L
     """
     offset = stream.tell()
     while content := stream.readline(max_bytes + 2):
-        length = len(content) + _skip_rest(stream, content)
+        skipped = _skip_rest(stream, content)
+        length = len(content) + skipped
         if number == 1 and content.startswith(BOM):
             content = content[len(BOM) :]
-        yield Line(number, offset, length, content.removesuffix(b"\n"))
+        yield Line(number, offset, length, content.removesuffix(b"\n"), skipped > 0)
         offset += length
         number += 1
 
@@ -68,3 +72,25 @@ def one_line(document: bytes) -> bytes:
         if raw in document:
             document = document.replace(raw, escaped)
     return document
+
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+
+
+def is_deeper_than(document: bytes, limit: int) -> bool:
+    """Tell whether arrays and objects are nested deeper than `limit`.
+
+    Parsers stop at a depth that hangs on their caller's stack; a limit of our own lets
+    a line that was once accepted be read again anywhere.
+    """
+    if document.count(b"[") + document.count(b"{") <= limit:
+        return False  # nearly every document; the rest is looked at closely
+    depth = 0
+    for byte in _STRING.sub(b"", document):
+        if byte in b"[{":
+            depth += 1
+            if depth > limit:
+                return True
+        elif byte in b"]}":
+            depth -= 1
+    return False

@@ -174,9 +174,10 @@ class OpenAIHttpEngine(Engine):
 def _seconds(header: str | None) -> float | None:
     """Return a Retry-After in seconds; dates are rare and read as none."""
     try:
-        return None if header is None else min(float(header), LONGEST_WAIT_SECONDS)
+        seconds = float(header or "nan")
     except ValueError:
         return None
+    return min(seconds, LONGEST_WAIT_SECONDS) if seconds >= 0 else None
 
 
 def _wait(attempt: int, answer: Answer | None) -> float:

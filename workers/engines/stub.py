@@ -48,7 +48,7 @@ class StubAnswers:
         try:
             request = json.loads(body)
             prompt = _prompt(request)
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        except (LookupError, ValueError, TypeError, AttributeError, RecursionError):
             return _error(400, "the stub engine found no prompt in the body")
         if url not in _SHAPES:
             return Answer(404, b'{"detail":"Not Found"}')

@@ -220,9 +220,13 @@ def flags_of(values: dict[str, Any]) -> list[str]:
         if isinstance(value, bool):
             flags.append(f"--{flag}" if value else f"--no-{flag}")
         elif isinstance(value, list):
-            flags += [f"--{flag}", *map(str, value)]
+            flags += [f"--{flag}", *map(_word, value)]
         elif isinstance(value, dict):
             flags += [f"--{flag}", json.dumps(value)]
         elif value is not None:
             flags += [f"--{flag}", str(value)]
     return flags
+
+
+def _word(value: object) -> str:
+    return json.dumps(value) if isinstance(value, (dict, list)) else str(value)

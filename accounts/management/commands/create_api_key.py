@@ -5,9 +5,12 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import SCOPES, ApiKey, Project
+
+MOST_DAYS = 36_500
 
 
 class Command(BaseCommand):
@@ -27,17 +30,27 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Make the key and print it."""
         days = options["expires_days"]
-        if days is not None and days < 1:
-            raise CommandError("--expires-days takes a number of days from 1.")
-        project, _ = Project.objects.get_or_create(name=options["project"])
+        if days is not None and not 1 <= days <= MOST_DAYS:
+            raise CommandError(f"--expires-days takes 1 to {MOST_DAYS} days.")
         try:
-            key, secret = ApiKey.issue(
-                project,
-                options["name"],
-                scopes=options["scopes"],
-                expires_at=timezone.now() + timedelta(days=days) if days else None,
-            )
+            with transaction.atomic():
+                project = _project(options["project"])
+                key, secret = ApiKey.issue(
+                    project,
+                    options["name"],
+                    scopes=options["scopes"],
+                    expires_at=timezone.now() + timedelta(days=days) if days else None,
+                )
         except ValidationError as error:
             raise CommandError("; ".join(error.messages)) from error
         self.stdout.write(f"{key} may act for {project}. The key, shown only now:")
         self.stdout.write(secret)
+
+
+def _project(name: str) -> Project:
+    project = Project.objects.filter(name=name).first()
+    if project is None:
+        project = Project(name=name)
+        project.full_clean()
+        project.save()
+    return project

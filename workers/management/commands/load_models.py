@@ -37,11 +37,13 @@ class Command(BaseCommand):
 
 def _read(path: Path) -> list[dict[str, Any]]:
     try:
-        entries = tomllib.loads(path.read_text()).get("model")
+        entries: Any = tomllib.loads(path.read_text()).get("model")
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise CommandError(f"{path} could not be read: {error}") from error
     if not isinstance(entries, list) or not entries:
         raise CommandError(f"{path} holds no [[model]] table.")
+    if not all(isinstance(entry, dict) for entry in entries):
+        raise CommandError(f"{path} holds no [[model]] table, but something else.")
     return entries
 
 
