@@ -68,6 +68,7 @@ class Heartbeat(models.Model):
         IDLE = "idle"
         LOADING = "loading"
         RUNNING = "running"
+        PAUSED = "paused"
         DRAINING = "draining"
 
     slot = models.CharField(primary_key=True, max_length=128)

@@ -2,6 +2,15 @@
 
 from batches.models.batch import BatchJob, Status, new_batch_id
 from batches.models.chunk import Chunk
+from batches.models.failed_request import Cause, FailedRequest
 from batches.models.segment import Segment
 
-__all__ = ["BatchJob", "Chunk", "Segment", "Status", "new_batch_id"]
+__all__ = [
+    "BatchJob",
+    "Cause",
+    "Chunk",
+    "FailedRequest",
+    "Segment",
+    "Status",
+    "new_batch_id",
+]

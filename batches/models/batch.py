@@ -95,6 +95,12 @@ class BatchJob(models.Model):
     model = models.CharField(max_length=255, null=True)
     is_mixed = models.BooleanField(default=False)
     errors = models.JSONField(null=True)
+    # The batch whose failed lines this one runs again, and whether its files are to
+    # hold the parent's other results too.
+    parent = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, related_name="retries"
+    )
+    is_merged = models.BooleanField(default=False)
     priority = models.IntegerField(default=0)
     paused_reason = models.CharField(max_length=255, blank=True, default="")
     ops_lease_expires_at = models.DateTimeField(null=True)
@@ -102,6 +108,12 @@ class BatchJob(models.Model):
     total = models.PositiveIntegerField(default=0)
     completed = models.PositiveIntegerField(default=0)
     failed = models.PositiveIntegerField(default=0)
+    # Outcomes of their own among the completed: answers that hit the token limit, and
+    # answers that are not in the form the request asked for.
+    cut_off = models.PositiveIntegerField(default=0)
+    invalid_output = models.PositiveIntegerField(default=0)
+    # Lines that got the answer of an equal line of the batch without running.
+    folded = models.PositiveIntegerField(default=0)
     input_tokens = models.BigIntegerField(default=0)
     cached_tokens = models.BigIntegerField(default=0)
     output_tokens = models.BigIntegerField(default=0)
@@ -110,6 +122,7 @@ class BatchJob(models.Model):
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     in_progress_at = models.DateTimeField(null=True)
+    first_result_at = models.DateTimeField(null=True)
     finalizing_at = models.DateTimeField(null=True)
     completed_at = models.DateTimeField(null=True)
     failed_at = models.DateTimeField(null=True)

@@ -54,7 +54,11 @@ class Chunk(models.Model):
     is_done = models.BooleanField(default=False)
     completed = models.PositiveIntegerField(default=0)
     failed = models.PositiveIntegerField(default=0)
+    # Poison lines: how often in a row a holder vanished without one new result, the
+    # results there were at the last claim, and the line that ran alone then.
     crash_count = models.PositiveIntegerField(default=0)
+    claimed_results = models.PositiveIntegerField(default=0)
+    probed_line = models.PositiveIntegerField(null=True)
 
     objects = ChunkQuerySet.as_manager()
 
