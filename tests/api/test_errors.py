@@ -154,3 +154,9 @@ def test_a_body_that_is_no_object_is_400(body):
     response = make_client().post("/v1/batches", body, content_type="application/json")
 
     assert "must be a JSON object" in error_of(response, 400)["message"]
+
+
+def test_a_page_that_is_not_there_says_where_to_go(client):
+    page = client.get("/nowhere")
+
+    assert page.status_code == 404 and "nothing at this address" in page.content.decode()
