@@ -54,7 +54,7 @@ def _read(
 ) -> tuple[list[Chunk], list[Fault]]:
     """Return the plan and the faults, of which any makes the plan worthless."""
     limits = conf()
-    planner = Planner(batch, limits.BATCH_CHUNK_LINES)
+    planner = Planner(batch, limits.BATCH_CHUNK_LINES, limits.BATCH_CHUNK_BYTES)
     found: list[Fault] = []
     count = 0
     for line in read_lines(stream, limits.BATCH_MAX_LINE_BYTES):

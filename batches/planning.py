@@ -5,16 +5,19 @@ from vllm_batch.lib.jsonl import Line
 
 
 class Planner:
-    """Collects requests and cuts a chunk every `chunk_lines` of them.
+    """Collects requests and cuts a chunk every `chunk_lines` or `chunk_bytes` of them.
 
     A file with several models yields one chunk per model over the same lines, so that
     a worker that has one model loaded finds its lines together.
     """
 
-    def __init__(self, batch: BatchJob, chunk_lines: int) -> None:
+    def __init__(
+        self, batch: BatchJob, chunk_lines: int, chunk_bytes: int = 1 << 23
+    ) -> None:
         self.chunks: list[Chunk] = []
         self._batch = batch
         self._chunk_lines = chunk_lines
+        self._chunk_bytes = chunk_bytes
         self._open()
 
     def _open(self) -> None:
@@ -27,7 +30,9 @@ class Planner:
         self._first = self._first or line
         self._last = line
         self._counts[model] = self._counts.get(model, 0) + 1
-        if sum(self._counts.values()) >= self._chunk_lines:
+        is_long = sum(self._counts.values()) >= self._chunk_lines
+        size = line.offset + line.length - self._first.offset
+        if is_long or size >= self._chunk_bytes:
             self.cut()
 
     def cut(self) -> None:

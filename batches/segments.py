@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import IO
 
+import msgspec
 from django.core.files.base import File as DjangoFile
 from django.db import models, transaction
 from django.db.models import F
@@ -20,14 +21,19 @@ from django.db.models.functions import Now
 
 from batches import actions
 from batches.exceptions import Fenced, SegmentDamaged
-from batches.models import BatchJob, Chunk, Segment
-from batches.models.batch import TERMINAL
-from batches.records import Outcome, Usage
+from batches.models import BatchJob, Chunk, FailedRequest, Segment
+from batches.outcomes import Outcome, Usage
 from files.models import batch_storage
+from vllm_batch.lib.clock import database_now
 
 logger = logging.getLogger(__name__)
 
 COPY_BYTES = 1 << 20
+LONGEST_MESSAGE = 1000
+CLAIMED_FIELDS = ["fence", "done", "completed", "failed", "crash_count", "probed_line"]
+OUTCOMES = ("cut_off", "invalid_output", "folded")
+# How long the segments of an ended batch stay: somebody may be reading them.
+KEEP_ENDED = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,15 +54,47 @@ class Results:
     output: list[bytes] = field(default_factory=list)
     error: list[bytes] = field(default_factory=list)
     usage: dict[str, int] = field(default_factory=lambda: asdict(Usage()))
+    outcomes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
+    failures: list[FailedRequest] = field(default_factory=list)
 
-    def add(self, record: bytes, outcome: Outcome) -> None:
-        """Take one record."""
-        (self.output if outcome.is_success else self.error).append(record)
+    def add(
+        self, record: bytes, outcome: Outcome, number: int, custom_id: bytes
+    ) -> None:
+        """Take one record of a line that was run."""
         for name in self.usage:
             self.usage[name] += getattr(outcome.usage, name)
+        self._count(record, outcome)
+        if not outcome.is_success:
+            self.failures.append(_failed_request(outcome, number, custom_id))
+
+    def add_folded(self, record: bytes, outcome: Outcome) -> None:
+        """Take one record of a line that got an equal line's answer at no cost."""
+        self.outcomes["folded"] += 1
+        self._count(record, outcome)
+
+    def _count(self, record: bytes, outcome: Outcome) -> None:
+        (self.output if outcome.is_success else self.error).append(record)
+        self.outcomes["cut_off"] += outcome.is_cut_off
+        self.outcomes["invalid_output"] += outcome.is_invalid_output
 
     def __len__(self) -> int:
         return len(self.output) + len(self.error)
+
+
+def _failed_request(outcome: Outcome, number: int, custom_id: bytes) -> FailedRequest:
+    return FailedRequest(
+        line=number,
+        custom_id=msgspec.json.decode(custom_id, type=str),
+        cause=outcome.cause,
+        status=outcome.status,
+        attempts=outcome.attempts,
+        message=_storable(outcome.message[:LONGEST_MESSAGE]),
+    )
+
+
+def _storable(text: str) -> str:
+    """Return text that every database takes: no NUL, no lone surrogates."""
+    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
 def write(claim: Claim, sequence: int, results: Results) -> Segment:
@@ -87,14 +125,20 @@ def commit(claim: Claim, segment: Segment, results: Results, done: bytes) -> Non
         if _is_committed(segment):
             return
         _advance(claim, results, done)
-        segment.created_at = Now()
-        segment.save(force_insert=True)
+        # First, because it locks the batch's row: so the ids of a batch's segments are
+        # committed in their order, and no reader's cursor passes one by.
         actions.count(
             claim.batch_id,
             completed=len(results.output),
             failed=len(results.error),
             **results.usage,
+            **results.outcomes,
         )
+        segment.created_at = Now()
+        segment.save(force_insert=True)
+        for failure in results.failures:
+            failure.batch_id, failure.created_at = claim.batch_id, Now()
+        FailedRequest.objects.bulk_create(results.failures)
 
 
 def _is_committed(segment: Segment) -> bool:
@@ -154,13 +198,14 @@ def _copy(
         count -= len(block)
 
 
-def purge_ended(limit: int = 1000) -> int:
-    """Delete segments of ended batches, whose lines lie in their files now."""
-    ended = Segment.objects.filter(chunk__batch__status__in=TERMINAL)[:limit]
-    for segment in ended:
+def purge_ended(limit: int = 1000, keep: timedelta = KEEP_ENDED) -> int:
+    """Delete segments of batches that ended a while ago: their lines lie in files."""
+    ended = BatchJob.objects.ended_before(database_now() - keep)
+    segments = Segment.objects.filter(chunk__batch__in=ended)[:limit]
+    for segment in segments:
         batch_storage().delete(segment.path)
         segment.delete()
-    return len(ended)
+    return len(segments)
 
 
 def free(batch: BatchJob) -> bool:
@@ -184,8 +229,28 @@ def claim_next(
             fence=F("fence") + 1,
             lease_owner=owner,
             lease_expires_at=Now() + timedelta(seconds=seconds),
+            crash_count=_crashes(chunk),
+            claimed_results=F("completed") + F("failed"),
+            probed_line=chunk.probed_line if chunk.lease_owner else None,
         )
         if changed:
-            chunk.refresh_from_db(fields=["fence", "done", "completed", "failed"])
+            chunk.refresh_from_db(fields=CLAIMED_FIELDS)
             return chunk
     return None
+
+
+def _crashes(chunk: Chunk) -> int:
+    """Return how often in a row a holder vanished without one new result.
+
+    A holder that lets go clears its name; one whose name still stands was killed,
+    perhaps by one of the chunk's lines.
+    """
+    is_stuck = chunk.completed + chunk.failed == chunk.claimed_results
+    return chunk.crash_count + 1 if chunk.lease_owner and is_stuck else 0
+
+
+def probe(claim: Claim, number: int | None) -> None:
+    """Note, before it is sent, which line of a chunk runs alone: it may kill us."""
+    Chunk.objects.filter(
+        pk=claim.chunk_id, fence=claim.fence, lease_owner=claim.owner
+    ).update(probed_line=number)

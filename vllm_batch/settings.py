@@ -15,9 +15,11 @@ from vllm_batch.app_settings import (  # noqa: F401
     GPU_TASK_SECONDS,
     MODEL_CATALOG,
     Q_CLUSTER,
+    RESULT_HANDLERS,
     SPECTACULAR_SETTINGS,
     VLLM_BATCH,
     VLLM_BATCH_APPS,
+    WORKER_STATUS,
 )
 from vllm_batch.environment import BASE_DIR
 from vllm_batch.lib.logs import logging_settings
@@ -50,7 +52,10 @@ def _databases() -> dict[str, Any]:
             "TEST": {"NAME": VLLM_BATCH.DATA_DIR / "test.sqlite3"},
         }
     database: dict[str, Any] = {**dj_database_url.parse(VLLM_BATCH.DATABASE_URL)}
-    # A pool does not survive a fork, and the worker's processes fork.
+    # A pool does not survive a fork, and the worker's processes fork: their threads keep
+    # a connection each instead.
+    if not VLLM_BATCH.DATABASE_POOL:
+        database |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
     database["OPTIONS"] = {
         **database.get("OPTIONS", {}),
         "connect_timeout": 5,

@@ -1,15 +1,24 @@
 """Django's database from the worker's threads, each of which has its own connection."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import (
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    connection,
+)
 
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
+# What a database says that is away or restarts; anything else is a fault of ours.
+AWAY = (OperationalError, InterfaceError)
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -25,7 +34,7 @@ def patiently(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     while True:
         try:
             return fresh(work, *args, **kwargs)
-        except DatabaseError:
+        except AWAY:
             logger.exception("the database is away; trying again")
             connection.close()
             time.sleep(RETRY_SECONDS)
@@ -34,3 +43,33 @@ def patiently(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 def disconnect() -> None:
     """Close the calling thread's connection."""
     connection.close()
+
+
+class DatabaseThread:
+    """One thread with one connection, for a coroutine's calls to the database."""
+
+    def __init__(self, name: str) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
+
+    async def call(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call `work` in the thread, once; raises what it raises."""
+
+        def once() -> T:
+            return fresh(work, *args, **kwargs)
+
+        return await asyncio.get_running_loop().run_in_executor(self._pool, once)
+
+    async def patiently(
+        self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Call `work` in the thread until the database answers."""
+
+        def again() -> T:
+            return patiently(work, *args, **kwargs)
+
+        return await asyncio.get_running_loop().run_in_executor(self._pool, again)
+
+    async def close(self) -> None:
+        """Close the connection and end the thread, once what was asked for is done."""
+        await asyncio.get_running_loop().run_in_executor(self._pool, disconnect)
+        self._pool.shutdown(wait=False)

@@ -13,14 +13,15 @@ from vllm_batch.lib.conf import conf
 from workers.models import ServedModel
 
 
-def claim_chunk(owner: str, model: str) -> Chunk | None:
+def claim_chunk(owner: str, model: str, besides: Iterable[str] = ()) -> Chunk | None:
     """Lease the next chunk for `model`: higher priority, then earlier deadline first.
 
-    Chunks of several batches follow each other without a pause.
+    `besides` are batches whose chunks are left alone, because one is in hand already.
     """
     candidates = (
         Chunk.objects.claimable(database_now())
         .filter(model=model)
+        .exclude(batch__in=list(besides))
         .order_by("-batch__priority", "batch__expires_at", "batch", "index")
     )
     return claim_next(owner, conf().WORKER_LEASE_SECONDS, candidates)

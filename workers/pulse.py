@@ -28,15 +28,26 @@ class Pulse(threading.Thread):
         self.reason = ""
         self.model = ""
         self.in_flight = 0
-        self._done = 0
-        self._done_at_last_beat = 0
+        self.done = 0
+        self._has_moved = True
         self._slot = slot
         self._owner = owner
         self._ended = threading.Event()
 
     def count(self) -> None:
         """Note one finished request: progress."""
-        self._done += 1
+        self.done += 1
+        self._has_moved = True
+
+    def move(self) -> None:
+        """Note that the engine works, though no request may have finished."""
+        self._has_moved = True
+
+    def wait(self, reason: str) -> None:
+        """Say what a request waits for, and that this is no standstill; "": it ran."""
+        self.reason = reason
+        if reason:
+            self._has_moved = True
 
     def tell(
         self, state: Heartbeat.State, *, model: str = "", reason: str = ""
@@ -67,12 +78,12 @@ class Pulse(threading.Thread):
             "reason": self.reason[:255],
             "model": self.model,
             "requests_in_flight": self.in_flight,
-            "requests_done": self._done,
+            "requests_done": self.done,
             "beat_at": Now(),
         }
-        if self._done != self._done_at_last_beat or not self.in_flight:
+        if self._has_moved or not self.in_flight:
             fields["progress_at"] = Now()
-        self._done_at_last_beat = self._done
+        self._has_moved = False
         changed = Heartbeat.objects.filter(slot=self._slot).update(**fields)
         if not changed:
             Heartbeat.objects.create(

@@ -1,11 +1,15 @@
 """Turn a claimed chunk into requests for the engine, and note what came of them."""
 
-from collections.abc import Generator
 from dataclasses import dataclass, field
 
 from batches.lines import mark_done, open_input, pending_lines
 from batches.models import Chunk
+from batches.outcomes import Outcome
+from batches.records import answered
 from batches.segments import Claim, Results
+from vllm_batch.lib.conf import conf
+from vllm_batch.lib.ids import new_id
+from workers.ordering import Traits, target_url
 
 
 @dataclass(eq=False)
@@ -52,6 +56,23 @@ class Request:
     number: int
     custom_id: bytes
     body: bytes
+    url: str
+    # Equal keys of one batch get one answer; empty: this one runs for itself.
+    fold_key: bytes = b""
+    # Until it is taken from the queue for the first time.
+    is_fresh: bool = True
+
+    def settle(self, outcome: Outcome, *, is_folded: bool = False) -> None:
+        """Write the line's record; it counts once its segment is committed."""
+        held = self.chunk
+        record = answered(
+            held.claim.batch_id, self.number, self.custom_id, new_id("req_"), outcome
+        )
+        if is_folded:
+            held.results.add_folded(record, outcome)
+        else:
+            held.results.add(record, outcome, self.number, self.custom_id)
+        held.finished_lines.append(self.number)
 
 
 def in_hand(chunk: Chunk, owner: str) -> ChunkInHand:
@@ -71,8 +92,21 @@ def in_hand(chunk: Chunk, owner: str) -> ChunkInHand:
     )
 
 
-def requests_of(chunk: Chunk, held: ChunkInHand) -> Generator[Request, None, None]:
-    """Read the chunk's open lines; the input's bytes reach the engine unchanged."""
+def requests_of(chunk: Chunk, held: ChunkInHand) -> list[Request]:
+    """Read the chunk's open lines, in the order they should run.
+
+    A chunk is small enough to be held (BATCH_CHUNK_LINES, BATCH_CHUNK_BYTES). The
+    input's bytes reach the engine unchanged.
+    """
+    fold = conf().BATCH_FOLD_DUPLICATES
+    found: list[tuple[tuple[bytes, int, bytes], Request]] = []
     with open_input(chunk.batch) as stream:
         for line in pending_lines(stream, chunk, is_mixed=chunk.batch.is_mixed):
-            yield Request(held, line.number, line.custom_id, line.body)
+            url = target_url(held.endpoint, line.body)
+            traits = Traits(url, line.body, fold=fold)
+            request = Request(
+                held, line.number, line.custom_id, line.body, url, traits.fold_key
+            )
+            found.append((traits.sort_key, request))
+    found.sort(key=lambda pair: pair[0])
+    return [request for _, request in found]

@@ -1,99 +1,109 @@
 """Keep the engine full: a window of requests over chunk and batch borders, no barrier.
 
-claims ──▶ feeder ──▶ queue ──▶ W coroutines ──▶ engine.post ──▶ writer
-▲ cancelled one by one when their batch stops
+claims ─▶ feeder ─▶ queue ─▶ W coroutines ─▶ engine.post ─▶ writer
+               (turns)        ▲ cancelled one by one when their batch stops;
+                                all at once, and replayed, when the engine dies
 """
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, cast
 
-from batches import records
+from batches import outcomes, segments
 from batches.exceptions import Fenced
 from batches.models import Chunk
-from batches.records import Outcome
+from batches.outcomes import Outcome
 from vllm_batch.lib.conf import conf
-from vllm_batch.lib.ids import new_id
-from workers import leases
-from workers.database import disconnect, patiently
-from workers.engines.base import Answer, Engine, EngineDead, EngineUnreachable
+from workers import healing, leases
+from workers.database import DatabaseThread
+from workers.engines.base import Engine, EngineDead
+from workers.feeding import Feeder
+from workers.flight import Flights, Rebuild
+from workers.folding import Folding
+from workers.healing import Part
 from workers.pulse import Pulse
-from workers.reading import ChunkInHand, Request, in_hand, requests_of
+from workers.reading import ChunkInHand, Request
 from workers.writer import Writer
 
 logger = logging.getLogger(__name__)
 
-BLOCK_LINES = 256
-POLL_SECONDS = 0.2
-LINGER_SECONDS = 1.0
 WATCH_SECONDS = 0.5
-RETRY_STATUSES = frozenset({429, 502, 503, 504})
-LONGEST_WAIT_SECONDS = 30.0
-_UNREACHABLE = b'{"error": {"message": "The engine closed the connection."}}'
+# A chunk whose holder vanished is run in parts of this many lines, then line by line.
+CAREFUL_LINES = 32
 
 
 class Runner:
     """Runs the chunks of one model on one started engine until none is left.
 
     `is_over` is asked before each request is queued; once true, nothing new starts and
-    what is in flight has `WORKER_DRAIN_SECONDS` to end.
+    what is in flight has `WORKER_DRAIN_SECONDS` to end. Without `rebuild`, an engine
+    that dies ends the run.
     """
 
     def __init__(
-        self, engine: Engine, *, owner: str, pulse: Pulse, is_over: Callable[[], bool]
+        self,
+        engine: Engine,
+        *,
+        owner: str,
+        pulse: Pulse,
+        is_over: Callable[[], bool],
+        rebuild: Rebuild | None = None,
     ) -> None:
-        self._engine = engine
-        self._owner = owner
         self._pulse = pulse
         self._is_over = is_over
-        self._queue: asyncio.Queue[Request] = asyncio.Queue(maxsize=BLOCK_LINES)
+        self._flights = Flights(engine, pulse, rebuild)
+        self._window = conf().WORKER_WINDOW or 2 * engine.concurrency
+        self._queue: asyncio.Queue[Request] = asyncio.Queue()
+        # What the feeder may put into the queue; what comes back is not held up.
+        self._places = asyncio.Semaphore(max(16, self._window // 4))
         self._held: set[ChunkInHand] = set()
-        self._in_flight: dict[Request, asyncio.Task[None]] = {}
-        self._death: EngineDead | None = None
-        self._is_closing = False
+        self._suspects: Part = []
+        # Who holds this replays requests, with nothing else in flight.
+        self._alone = asyncio.Lock()
+        self._folding = Folding()
         self._writer = Writer(self._held, self._lose)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="feeder")
+        self._thread = DatabaseThread("watch")
+        self._feeder = Feeder(
+            engine.model,
+            owner=owner,
+            pulse=pulse,
+            held=self._held,
+            is_over=is_over,
+            offer=self._offer,
+            run_carefully=self._run_carefully,
+            note=self._writer.note,
+        )
 
     async def run(self) -> None:
-        """Run until there is nothing more to claim; raises EngineDead if it died."""
+        """Run until there is nothing more to claim.
+
+        Raises EngineDead or EngineStartFailed if the engine is gone for good.
+        """
         self._loop = asyncio.get_running_loop()
-        window = conf().WORKER_WINDOW or 2 * self._engine.concurrency
-        workers = [self._loop.create_task(self._work()) for _ in range(window)]
-        feeder = self._loop.create_task(self._feed())
-        watch = self._loop.create_task(self._watch())
-        writer = self._loop.create_task(self._writer.run())
+        start = self._loop.create_task
+        workers = [start(self._work()) for _ in range(self._window)]
+        feeder, healer = start(self._feeder.run()), start(self._heal())
+        watch, writer = start(self._watch()), start(self._writer.run())
         try:
-            await self._until_first(feeder, watch, writer, *workers)
-            await self._drain(workers)
+            await _until_first(feeder, healer, watch, writer, *workers)
+            await self._drain(healer, *workers)
         finally:
-            self._is_closing = True
-            await _cancel([feeder, watch, *workers])
+            self._flights.close()
+            await _cancel([feeder, healer, watch, *workers])
             self._abandon()
             self._writer.close()
             await writer
-            await self._in_thread(disconnect)
-            self._thread.shutdown()
-        if self._death is not None:
-            raise self._death
+            await self._feeder.close()
+            await self._thread.close()
 
-    async def _until_first(self, *tasks: asyncio.Task[None]) -> None:
-        """Return when the feeder is through, or raise what broke any of the tasks."""
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            if not task.cancelled() and (error := task.exception()):
-                if not isinstance(error, EngineDead):
-                    raise error
-                self._death = error
-
-    async def _drain(self, workers: list[asyncio.Task[None]]) -> None:
+    async def _drain(self, *tasks: asyncio.Task[None]) -> None:
         while not self._queue.empty():
             self._queue.get_nowait().chunk.outstanding -= 1
-        deadline = asyncio.get_running_loop().time() + conf().WORKER_DRAIN_SECONDS
-        while self._in_flight and self._death is None:
-            left = deadline - asyncio.get_running_loop().time()
-            if left <= 0 or any(worker.done() for worker in workers):
+        deadline = self._loop.time() + conf().WORKER_DRAIN_SECONDS
+        while self._flights and not any(task.done() for task in tasks):
+            left = deadline - self._loop.time()
+            if left <= 0:
                 return
             await asyncio.sleep(min(0.05, left))
 
@@ -103,114 +113,128 @@ class Runner:
             chunk.is_read = True
             chunk.outstanding = 0
 
-    async def _in_thread(self, work: Callable[..., Any], *args: object) -> Any:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, patiently, work, *args)
-
-    async def _feed(self) -> None:
-        idle_seconds = 0.0
-        while not self._is_over():
-            chunk = await self._in_thread(
-                leases.claim_chunk, self._owner, self._engine.model
-            )
-            if chunk is not None:
-                idle_seconds = 0.0
-                await self._feed_chunk(chunk)
-                continue
-            if not self._held:
-                idle_seconds += POLL_SECONDS
-            if idle_seconds > LINGER_SECONDS:
-                return
-            await asyncio.sleep(POLL_SECONDS)
-
-    async def _feed_chunk(self, chunk: Chunk) -> None:
-        held = in_hand(chunk, self._owner)
-        self._held.add(held)
-        requests = requests_of(chunk, held)
-        while block := await self._in_thread(_next_block, requests):
-            for request in block:
-                if held.stopped or self._is_over():
-                    break
-                held.outstanding += 1
-                await self._queue.put(request)
-            if held.stopped or self._is_over():
-                break
-        await self._in_thread(requests.close)
-        held.is_read = True
-        self._writer.note(held)
+    async def _offer(self, request: Request) -> None:
+        await self._places.acquire()
+        self._queue.put_nowait(request)
 
     async def _work(self) -> None:
-        task = cast("asyncio.Task[None]", asyncio.current_task())
         while True:
             await self._writer.room()
+            await self._flights.door.wait()
             request = await self._queue.get()
-            if not request.chunk.stopped:
-                await self._run_unless_stopped(request, task)
+            if request.is_fresh:
+                request.is_fresh = False
+                self._places.release()
+            if not self._flights.door.is_set():
+                self._queue.put_nowait(request)  # it closed while this one waited
+            elif request.chunk.stopped:
+                self._settle(request, None)
+            else:
+                await self._carry(request)
+
+    async def _carry(self, request: Request) -> None:
+        known = self._folding.follow(request)
+        if known is True:
+            return  # its leader's coroutine answers for it
+        if known:
+            self._finish(request, known, is_folded=True)
+            return
+        try:
+            self._settle(request, await self._flights.fly(request))
+        except EngineDead as death:
+            self._suspects.append(request)
+            for follower in self._folding.lead_ended(request, None):
+                self._queue.put_nowait(follower)
+            self._flights.declare_dead(death)
+
+    def _settle(self, request: Request, outcome: Outcome | None) -> None:
+        """Note what became of a request that ran, and of those that wait for it."""
+        followers = self._folding.lead_ended(request, outcome)
+        if outcome is None:
             request.chunk.outstanding -= 1
             self._writer.note(request.chunk)
+        else:
+            self._finish(request, outcome)
+        for follower in followers:
+            if outcome is not None and outcome.is_success:
+                self._finish(follower, outcome, is_folded=True)
+            else:
+                self._queue.put_nowait(follower)
 
-    async def _run_unless_stopped(
-        self, request: Request, task: "asyncio.Task[None]"
+    def _finish(
+        self, request: Request, outcome: Outcome, *, is_folded: bool = False
     ) -> None:
-        self._in_flight[request] = task
-        self._pulse.in_flight = len(self._in_flight)
-        try:
-            await self._run_one(request)
-        except asyncio.CancelledError:
-            if self._is_closing or not request.chunk.stopped:
-                raise
-            # Only this line was cancelled, not the coroutine that carried it.
-            task.uncancel()
-        finally:
-            del self._in_flight[request]
-
-    async def _run_one(self, request: Request) -> None:
-        request_id = new_id("req_")
-        outcome = await self._outcome(request)
-        held = request.chunk
-        record = records.answered(
-            held.claim.batch_id, request.number, request.custom_id, request_id, outcome
-        )
-        held.results.add(record, outcome)
-        held.finished_lines.append(request.number)
+        request.settle(outcome, is_folded=is_folded)
         self._pulse.count()
+        request.chunk.outstanding -= 1
+        self._writer.note(request.chunk)
 
-    async def _outcome(self, request: Request) -> Outcome:
-        """Ask the engine, and wait for one that is down: its lines did not fail.
-
-        The engine itself repeats what may pass (429, 503, a lost connection). If it
-        still fails while the engine is well, it is this line's own fault (R50, R51).
-        """
-        wait = 1.0
+    async def _heal(self) -> None:
+        """Replace an engine that died, and find what it died of."""
         while True:
-            try:
-                answer = await self._engine.post(request.chunk.endpoint, request.body)
-            except EngineUnreachable:
-                answer = Answer(502, _UNREACHABLE)
-            is_final = answer.status not in RETRY_STATUSES
-            if is_final or await self._engine.health():
-                return records.judge(answer.status, answer.body)
-            self._pulse.reason = "waiting for the engine to come back"
-            await asyncio.sleep(wait)
-            wait = min(2 * wait, LONGEST_WAIT_SECONDS)
+            await self._flights.died.wait()
+            async with self._alone:
+                await self._flights.land()
+                suspects, self._suspects = self._suspects, []
+                if self._flights.death is not None:
+                    await self._flights.rebuild(self._flights.death)
+                await self._replay(healing.in_parts(suspects))
+                self._flights.died.clear()
+                self._flights.door.set()
+
+    async def _replay(self, parts: deque[Part]) -> None:
+        await healing.replay(
+            parts,
+            play=self._flights.fly_together,
+            rebuild=self._flights.rebuild,
+            check=self._flights.check,
+            settle=self._settle,
+        )
+
+    async def _run_carefully(
+        self, chunk: Chunk, held: ChunkInHand, requests: list[Request]
+    ) -> None:
+        """Run a chunk whose holders vanished, alone and in small parts.
+
+        What finished is durable before the next part starts, and a line that runs alone
+        is noted before: if this process dies of it too, the next holder knows.
+        """
+        size = CAREFUL_LINES if chunk.crash_count == 1 else 1
+        parts = healing.in_parts(requests, size)
+        held.outstanding += len(requests)
+        async with self._alone:
+            self._flights.door.clear()
+            await self._flights.land()
+            while parts and not held.stopped and not self._is_over():
+                part = parts.popleft()
+                if size == 1 and part[0].number == chunk.probed_line:
+                    self._settle(part[0], outcomes.crash())
+                    continue
+                if size == 1:
+                    number = part[0].number
+                    await self._thread.patiently(segments.probe, held.claim, number)
+                await self._replay(deque([part]))
+                await self._writer.flush()
+            held.outstanding -= sum(map(len, parts))
+            if not self._flights.died.is_set():
+                self._flights.door.set()
 
     async def _watch(self) -> None:
         """Stop the lines of batches that were cancelled, paused or have expired."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
+            self._flights.check_progress()
             ids = {chunk.claim.batch_id for chunk in self._held}
             if not ids:
                 continue
-            stopped = await self._in_thread(leases.stopped_batches, ids)
+            stopped = await self._thread.patiently(leases.stopped_batches, ids)
             for chunk in list(self._held):
                 if chunk.claim.batch_id in stopped and not chunk.stopped:
                     self._stop(chunk, stopped[chunk.claim.batch_id])
 
     def _stop(self, chunk: ChunkInHand, cause: str) -> None:
         chunk.stopped = cause
-        for request, task in list(self._in_flight.items()):
-            if request.chunk is chunk:
-                task.cancel()
+        self._flights.cancel(chunk)
         self._writer.note(chunk)
 
     def _lose(self, chunk: ChunkInHand) -> None:
@@ -218,11 +242,14 @@ class Runner:
         self._loop.call_soon_threadsafe(self._stop, chunk, Fenced.__name__)
 
 
+async def _until_first(*tasks: asyncio.Task[None]) -> None:
+    """Return when the feeder is through, or raise what broke any of the tasks."""
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        await task
+
+
 async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _next_block(requests: Any) -> list[Request]:
-    return [request for _, request in zip(range(BLOCK_LINES), requests, strict=False)]

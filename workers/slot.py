@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.util import Finalize
 from typing import Any
 
@@ -16,7 +17,7 @@ from batches.actions import ring_workers
 from vllm_batch.lib.conf import conf
 from vllm_batch.lib.ids import new_id
 from workers import leases
-from workers.database import fresh
+from workers.database import DatabaseThread
 from workers.engines import make_engine
 from workers.engines.base import Engine, EngineDead, EngineStartFailed
 from workers.models import Heartbeat, ServedModel
@@ -30,7 +31,8 @@ logger = logging.getLogger(__name__)
 DRAIN_FD = "WORKER_DRAIN_FD"
 PRELOAD = "WORKER_PRELOAD"
 COOLING_SECONDS = 60.0
-REBUILD_SECONDS = 5.0
+# Engines that die one after the other are replaced after growing pauses.
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 300.0
 LOOK_SECONDS = 2.0
 
 
@@ -52,6 +54,8 @@ class Slot:
         # Models that failed a moment ago, until when, and why the last one did.
         self._cooling: dict[str, float] = {}
         self._failure = ""
+        self._deaths, self._done_at_death = 0, -1
+        self._thread = DatabaseThread("slot")
         self._pulse = Pulse(name, self.owner)
         self._pulse.start()
         # A multiprocessing child runs no atexit hooks, only its finalizers.
@@ -67,6 +71,7 @@ class Slot:
 
     def _close(self) -> None:
         self._loop.run(self._unload())
+        self._loop.run(self._thread.close())
         self._loop.close()
         self._pulse.end()
 
@@ -80,7 +85,7 @@ class Slot:
                     break
                 await self._serve_model(model, ends_at)
             else:
-                await asyncio.to_thread(fresh, ring_workers)
+                await self._thread.call(ring_workers)
             if self._is_draining:
                 self._pulse.tell(Heartbeat.State.DRAINING)
                 await self._unload()
@@ -94,7 +99,7 @@ class Slot:
     async def _preload(self) -> None:
         """Load the model that is to be warm before its first batch comes."""
         name, self._to_preload = self._to_preload, ""
-        model = await asyncio.to_thread(fresh, _find, name) if name else None
+        model = await self._thread.call(_find, name) if name else None
         if model is not None:
             await self._load(model)
 
@@ -105,14 +110,14 @@ class Slot:
     async def _choose(self) -> ServedModel | None:
         now = time.monotonic()
         self._cooling = {m: t for m, t in self._cooling.items() if t > now}
-        waiting = await asyncio.to_thread(fresh, leases.waiting_models)
+        waiting = await self._thread.call(leases.waiting_models)
         name = next_model(
             self._loaded_name or None,
             waiting,
             cooling=self._cooling,
             turn_is_over=self._others_wait,
         )
-        return await asyncio.to_thread(fresh, _find, name) if name else None
+        return await self._thread.call(_find, name) if name else None
 
     async def _serve_model(self, model: ServedModel, ends_at: float) -> None:
         """Load the model if need be and run its chunks for one turn."""
@@ -122,6 +127,7 @@ class Slot:
         self._pulse.tell(Heartbeat.State.RUNNING, model=model.name)
         self._others_wait = False
         looker = asyncio.create_task(self._look_for_others(model.name))
+        self._deaths, self._done_at_death = 0, self._pulse.done
         runner = Runner(
             engine,
             owner=self.owner,
@@ -129,32 +135,58 @@ class Slot:
             is_over=lambda: (
                 self._is_draining or self._others_wait or time.monotonic() > ends_at
             ),
+            rebuild=partial(self._rebuild, model),
         )
         try:
             await runner.run()
-        except EngineDead:
-            logger.exception("the engine of %s died", model.name)
-            self._cooling[model.name] = time.monotonic() + REBUILD_SECONDS
-            self._failure = "the engine died and is built again"
+        except EngineStartFailed as error:
             await self._unload()
+            self._cool(model, error)
         finally:
             looker.cancel()
+
+    async def _rebuild(self, model: ServedModel, death: EngineDead) -> Engine:
+        """Replace an engine that died; several deaths without a result slow it down."""
+        has_progress = self._pulse.done != self._done_at_death
+        self._deaths = 1 if has_progress else self._deaths + 1
+        self._done_at_death = self._pulse.done
+        logger.warning("the engine of %s died: %s", model.name, death)
+        reason = f"the engine died ({death}) and is built again"
+        self._pulse.tell(Heartbeat.State.LOADING, model=model.name, reason=reason)
+        await self._unload()
+        if self._deaths > 2:
+            pause = FIRST_PAUSE_SECONDS * 2.0 ** (self._deaths - 3)
+            await self._pause(min(pause, LONGEST_PAUSE_SECONDS))
+        engine = await self._engine_for(model)
+        self._pulse.tell(Heartbeat.State.RUNNING, model=model.name)
+        return engine
+
+    async def _pause(self, seconds: float) -> None:
+        ends_at = time.monotonic() + seconds
+        while time.monotonic() < ends_at:
+            if self._is_draining:
+                raise EngineStartFailed("the worker drains")
+            await asyncio.sleep(0.1)
 
     async def _load(self, model: ServedModel) -> Engine | None:
         """Return the model's engine, or None and leave the model alone for a while."""
         try:
             return await self._engine_for(model)
         except EngineStartFailed as error:
-            logger.exception("model %s did not load", model.name)
-            self._cooling[model.name] = time.monotonic() + COOLING_SECONDS
-            self._failure = str(error)
+            self._cool(model, error)
             return None
+
+    def _cool(self, model: ServedModel, error: EngineStartFailed) -> None:
+        """Leave a model alone that does not load; others go on."""
+        logger.error("model %s did not load: %s", model.name, error)
+        self._cooling[model.name] = time.monotonic() + COOLING_SECONDS
+        self._failure = str(error)
 
     async def _look_for_others(self, name: str) -> None:
         """Note when the model's turn is over and another one waits for the GPU."""
         await asyncio.sleep(conf().WORKER_QUANTUM_SECONDS)
         while True:
-            waiting = await asyncio.to_thread(fresh, leases.waiting_models)
+            waiting = await self._thread.call(leases.waiting_models)
             if any(model != name and model not in self._cooling for model in waiting):
                 self._others_wait = True
                 return

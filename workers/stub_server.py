@@ -1,11 +1,12 @@
 """The stub engine as an OpenAI-compatible HTTP server, in place of `vllm serve`."""
 
 import asyncio
+import os
 import signal
 
 from aiohttp import web
 
-from workers.engines.stub import Dropped, StubAnswers
+from workers.engines.stub import Died, Dropped, StubAnswers
 
 MODELS = ("stub", "stub-2")
 LARGEST_BODY_BYTES = 1 << 28
@@ -41,6 +42,8 @@ class StubServer:
             answer = await self.answers.answer(request.path, body)
         except Dropped:
             return await _drop(request)
+        except Died:
+            os._exit(1)
         is_html = answer.body.startswith(b"<")
         return web.Response(
             status=answer.status,

@@ -4,10 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-
-from django.db import DatabaseError
 
 from batches import actions, segments
 from batches.exceptions import Fenced
@@ -15,7 +12,7 @@ from batches.models import BatchJob
 from batches.segments import Results
 from vllm_batch.lib.conf import conf
 from workers import leases
-from workers.database import RETRY_SECONDS, disconnect, fresh
+from workers.database import AWAY, RETRY_SECONDS, DatabaseThread, disconnect
 from workers.reading import ChunkInHand
 
 logger = logging.getLogger(__name__)
@@ -32,7 +29,8 @@ class Writer:
         self._waiting = 0
         self._has_room = asyncio.Event()
         self._has_room.set()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self._thread = DatabaseThread("writer")
+        self._one = asyncio.Lock()
         self._limit = conf().WORKER_SEGMENT_LINES
 
     async def room(self) -> None:
@@ -53,28 +51,31 @@ class Writer:
             with suppress(TimeoutError):
                 seconds = conf().WORKER_SEGMENT_SECONDS
                 await asyncio.wait_for(self._wake.wait(), seconds)
-            await self._flush()
-        await self._flush()
-        await self._in_thread(disconnect)
-        self._thread.shutdown()
+            await self.flush()
+        await self.flush()
+        await self._thread.close()
 
     def close(self) -> None:
         """Ask `run` to end; no results may come after this."""
         self._is_closed = True
         self._wake.set()
 
-    async def _flush(self) -> None:
+    async def flush(self) -> None:
         """Make everything durable that is finished now, and let go of ended chunks."""
+        async with self._one:
+            await self._flush()
+
+    async def _flush(self) -> None:
         self._wake.clear()
         self._waiting = 0
         for chunk in list(self._held):
             is_complete = chunk.is_complete
             results, numbers = chunk.take_results()
             if results:
-                await self._in_thread(self._store, chunk, results, numbers)
+                await self._thread.call(self._store, chunk, results, numbers)
             if is_complete or chunk.stopped == Fenced.__name__:
                 self._held.discard(chunk)
-                await self._in_thread(_let_go, chunk)
+                await self._thread.call(_let_go, chunk)
         self._has_room.set()
 
     def _store(self, chunk: ChunkInHand, results: Results, numbers: list[int]) -> None:
@@ -88,7 +89,7 @@ class Writer:
             except Fenced:
                 self._on_lost(chunk)
                 return
-            except (DatabaseError, OSError):
+            except (*AWAY, OSError):
                 # Whether a COMMIT arrived is not known; the next try looks.
                 logger.exception("results of %s wait", chunk.claim.batch_id)
                 disconnect()
@@ -97,10 +98,6 @@ class Writer:
             chunk.done, chunk.sequence = done, sequence
             return
 
-    async def _in_thread(self, work: Callable[..., None], *args: object) -> None:
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, fresh, work, *args)
-
 
 def _let_go(chunk: ChunkInHand) -> None:
     """Give the chunk back; a batch that was stopped can be finalized now."""
@@ -108,6 +105,6 @@ def _let_go(chunk: ChunkInHand) -> None:
         leases.release(chunk.claim)
         if chunk.stopped:
             actions.ring_ops(BatchJob(pk=chunk.claim.batch_id))
-    except DatabaseError:
+    except AWAY:
         logger.exception("a lease of %s ends by itself", chunk.claim.batch_id)
         disconnect()

@@ -42,6 +42,15 @@ class BatchQuerySet(models.QuerySet["BatchJob"]):
         """Keep the batches that may still change."""
         return self.exclude(status__in=TERMINAL)
 
+    def ended_before(self, moment: datetime) -> "BatchQuerySet":
+        """Keep the batches that reached a terminal status before `moment`."""
+        return self.filter(
+            Q(completed_at__lt=moment)
+            | Q(failed_at__lt=moment)
+            | Q(expired_at__lt=moment)
+            | Q(cancelled_at__lt=moment)
+        )
+
     def runnable(self, now: datetime) -> "BatchQuerySet":
         """Keep the batches whose lines may be started."""
         return self.filter(

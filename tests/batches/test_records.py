@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from batches import records
-from batches.records import Outcome, Usage, judge
+from batches.outcomes import Outcome, Usage, judge
 from vllm_batch.lib.jsonl import one_line
 
 

@@ -1,6 +1,7 @@
 """Segments: durable results that only the chunk's owner can make count."""
 
 import io
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,8 +9,8 @@ import pytest
 
 from batches import records, segments
 from batches.exceptions import Fenced, SegmentDamaged
-from batches.models import BatchJob, Chunk, Segment
-from batches.records import Outcome, Usage
+from batches.models import BatchJob, Chunk, FailedRequest, Segment
+from batches.outcomes import Outcome, Usage
 from batches.segments import Claim, Results
 from tests.factories import lines, make_batch, make_chunk, make_running_batch
 from vllm_batch.lib.clock import database_now
@@ -33,16 +34,16 @@ def claim(chunk: Chunk, owner: str = "alice") -> Claim:
     )
 
 
-def results_of(*outcomes: Outcome) -> Results:
+def results_of(*outcomes: Outcome, first: int = 1) -> Results:
     results = Results()
-    for number, outcome in enumerate(outcomes, 1):
+    for number, outcome in enumerate(outcomes, first):
         record = records.answered("batch_1", number, b'"a"', "req_1", outcome)
-        results.add(record, outcome)
+        results.add(record, outcome, number, b'"a"')
     return results
 
 
 def store(held: Claim, *outcomes: Outcome, sequence: int = 1) -> Segment:
-    results = results_of(*outcomes)
+    results = results_of(*outcomes, first=10 * sequence)
     segment = segments.write(held, sequence, results)
     segments.commit(held, segment, results, b"\x01")
     return segment
@@ -227,9 +228,20 @@ def test_a_damaged_segment_is_seen(chunk, storage, damage):
         copied()
 
 
-def test_segments_go_once_their_batch_has_ended(chunk, storage):
+def test_segments_stay_a_while_after_the_end(chunk, storage):
     segment = store(claim(chunk), GOOD, GOOD, GOOD)
-    BatchJob.objects.update(status="completed")
+    moment = database_now() - segments.KEEP_ENDED / 2
+    BatchJob.objects.update(status="completed", completed_at=moment)
+
+    count = segments.purge_ended()
+
+    assert count == 0 and (storage / segment.path).exists()
+
+
+def test_segments_go_a_while_after_the_end(chunk, storage):
+    segment = store(claim(chunk), GOOD, GOOD, GOOD)
+    moment = database_now() - 2 * segments.KEEP_ENDED
+    BatchJob.objects.update(status="completed", completed_at=moment)
 
     count = segments.purge_ended()
 
@@ -260,3 +272,69 @@ def test_a_chunk_is_claimed_by_one_even_if_two_saw_it():
 
     assert first is not None and second is None
     assert Chunk.objects.get().lease_owner == "alice"
+
+
+def test_failed_lines_become_dead_letters_in_the_same_transaction(chunk):
+    held = claim(chunk)
+    failed = replace(BAD, cause="invalid_request", message="no\0 \ud800", attempts=2)
+
+    store(held, GOOD, failed)
+
+    letter = FailedRequest.objects.get()
+    assert (letter.batch_id, letter.line, letter.custom_id) == (chunk.batch_id, 11, "a")
+    assert (letter.cause, letter.status, letter.attempts) == ("invalid_request", 400, 2)
+    assert letter.message == "no\ufffd ?"
+
+
+def test_outcomes_of_their_own_are_counted(chunk):
+    held, results = claim(chunk), Results()
+    results.add(b"{}\n", replace(GOOD, is_cut_off=True), 1, b'"a"')
+    results.add(b"{}\n", replace(GOOD, is_invalid_output=True), 2, b'"b"')
+    results.add_folded(b"{}\n", GOOD)
+
+    segments.commit(held, segments.write(held, 1, results), results, b"\x07")
+
+    batch = BatchJob.objects.get()
+    assert (batch.cut_off, batch.invalid_output, batch.folded) == (1, 1, 1)
+    assert batch.completed == 3 and batch.input_tokens == 2 * GOOD.usage.input_tokens
+
+
+def vanish() -> None:
+    """Let the leases run out, as after the death of their holder."""
+    Chunk.objects.update(lease_expires_at=database_now() - timedelta(seconds=1))
+
+
+def test_a_holder_that_vanished_without_a_result_is_counted(chunk):
+    claim(chunk)
+    vanish()
+    segments.probe(claim(chunk, "bob"), 7)
+    chunk.refresh_from_db()
+    first = chunk.crash_count
+    vanish()
+
+    claim(chunk, "carol")
+
+    chunk.refresh_from_db()
+    assert (first, chunk.crash_count, chunk.probed_line) == (1, 2, 7)
+
+
+def test_a_result_makes_the_count_start_again(chunk):
+    claim(chunk)
+    vanish()
+    store(claim(chunk), GOOD)
+    vanish()
+
+    claim(chunk)
+
+    chunk.refresh_from_db()
+    assert chunk.crash_count == 0
+
+
+def test_a_chunk_that_was_given_back_did_not_crash(chunk):
+    claim(chunk)
+    Chunk.objects.update(lease_owner="", lease_expires_at=None, probed_line=3)
+
+    claim(chunk)
+
+    chunk.refresh_from_db()
+    assert (chunk.crash_count, chunk.probed_line) == (0, None)

@@ -64,7 +64,7 @@ def post(script: Script, **engine_args: Any) -> Answer:
     return asyncio.run(main())
 
 
-@pytest.mark.parametrize("status", [429, 502, 503, 504])
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 def test_what_may_pass_is_tried_again(status):
     script = Script(status, status, 200)
 
@@ -73,7 +73,7 @@ def test_what_may_pass_is_tried_again(status):
     assert answer.status == 200 and len(script.seen) == 3
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 422, 500])
+@pytest.mark.parametrize("status", [400, 401, 404, 422])
 def test_what_will_not_pass_is_not_tried_again(status):
     script = Script(status, 200)
 
@@ -207,9 +207,10 @@ def test_a_redirect_is_not_followed(status):
 def test_a_response_larger_than_allowed_is_not_taken():
     script = Script(web.Response(body=b"x" * 5000))
 
-    answer = post(script, max_response_bytes=1000, tries=1)
+    answer = post(script, max_response_bytes=1000)
 
-    assert (answer.status, answer.body) == (502, b"")
+    assert answer.status == 400 and b"larger than 1000 bytes" in answer.body
+    assert len(script.seen) == 1
 
 
 def test_a_response_as_large_as_allowed_is_taken():
@@ -224,9 +225,9 @@ def test_a_compressed_response_is_measured_unpacked():
     packed = web.Response(body=b"x" * 100_000)
     packed.enable_compression(web.ContentCoding.gzip)
 
-    answer = post(Script(packed), max_response_bytes=50_000, tries=1)
+    answer = post(Script(packed), max_response_bytes=50_000)
 
-    assert answer.status == 502
+    assert answer.status == 400
 
 
 def test_a_server_that_takes_too_long_is_unreachable():

@@ -49,6 +49,7 @@ def test_progress_is_not_claimed_while_nothing_comes_out():
     Heartbeat.objects.update(progress_at=old, beat_at=old)
     pulse = Pulse("gpu7", "bob")
     pulse.in_flight = 3
+    pulse._has_moved = False  # as after its first beat
 
     row = beaten(pulse)
 

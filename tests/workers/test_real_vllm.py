@@ -1,8 +1,11 @@
 """The whole product on the real engine: vLLM on the CPU with a tiny model."""
 
 import importlib.util
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,8 @@ import pytest
 from tests.conformance.client import CMP, Api, answer, jsonl, line
 from tests.rig.process import ROOT
 from tests.rig.stack import Stack
+from workers import family
+from workers.family import Member
 
 pytestmark = [
     pytest.mark.vllm,
@@ -36,26 +41,40 @@ enforce_eager = true
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """A project on a stack whose engine is vLLM itself."""
+def vllm_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack whose engine is vLLM itself."""
     folder: Path = tmp_path_factory.mktemp("model") / "tiny"
     script = str(ROOT / "demo" / "make_tiny_model.py")
     subprocess.run([sys.executable, script, str(folder)], check=True)
-    stack = Stack(VLLM_CPU_KVCACHE_SPACE="1", HF_HUB_OFFLINE="1")
+    stack = Stack(
+        VLLM_CPU_KVCACHE_SPACE="1", HF_HUB_OFFLINE="1", ENGINE_STALL_SECONDS="15"
+    )
     try:
         stack.prepare()
         stack.load_models(MODEL.format(folder=folder))
         stack.start_web()
         stack.start_worker()
-        api = Api(stack.base_url, stack.new_key())
-        yield api
-        api.http.close()
-        api.client.close()
+        yield stack
     except BaseException:
         print(stack.logs())
         raise
     finally:
         stack.stop()
+
+
+@pytest.fixture
+def api(vllm_stack: Stack) -> Iterator[Api]:
+    """A project of its own on that stack."""
+    api = Api(vllm_stack.base_url, vllm_stack.new_key())
+    yield api
+    api.http.close()
+    api.client.close()
+
+
+def engine_cores(stack: Stack) -> list[Member]:
+    """Return vLLM's engine processes below the worker."""
+    members = family.descendants(stack.processes["worker"].pid)
+    return [m for m in members if "EngineCore" in m.title and not m.is_zombie]
 
 
 def tiny(custom_id: str, text: str, **body: Any) -> dict[str, Any]:
@@ -130,3 +149,23 @@ def test_cancelling_aborts_lines_in_the_engine(api: Api):
 
     assert batch["status"] == "cancelled"
     api.union(batch, [f"l{n}" for n in range(300)])
+
+
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGSTOP])
+def test_an_engine_core_that_dies_or_hangs_is_replaced(
+    api: Api, vllm_stack: Stack, signum: int
+):
+    ids = [f"l{n}" for n in range(400)]
+    lines = [tiny(i, f"tell {i}", max_tokens=100, ignore_eos=True) for i in ids]
+    batch_id = api.mk(api.up(jsonl(*lines)).id).id
+    while api.batch(batch_id)["request_counts"]["completed"] < 30:
+        time.sleep(0.1)
+    (before,) = engine_cores(vllm_stack)
+
+    os.kill(before.pid, signum)
+
+    batch = api.wait(batch_id, seconds=300)
+    assert batch["request_counts"] == {"total": 400, "completed": 400, "failed": 0}
+    api.union(batch, ids)
+    (after,) = engine_cores(vllm_stack)
+    assert after.pid != before.pid

@@ -22,6 +22,7 @@ from tests.workers.running import (
 )
 from tests.workers.servers import stub_engine
 from vllm_batch.lib.clock import database_now
+from workers import feeding
 from workers import runner as runner_module
 from workers.engines.base import EngineDead
 from workers.engines.stub import StubEngine
@@ -32,8 +33,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, configure: Any) -> None:
     """Look often, and do not linger for more work."""
-    monkeypatch.setattr(runner_module, "LINGER_SECONDS", 0.0)
-    monkeypatch.setattr(runner_module, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(feeding, "LINGER_SECONDS", 0.0)
+    monkeypatch.setattr(feeding, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(runner_module, "WATCH_SECONDS", 0.01)
     configure(
         BATCH_CHUNK_LINES=4,

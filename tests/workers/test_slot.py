@@ -10,9 +10,8 @@ from django.conf import settings as django_settings
 from batches.models import BatchJob
 from tests.factories import lines, make_model, make_running_batch
 from tests.workers.running import end
-from workers import runner as runner_module
+from workers import feeding
 from workers import slot as slot_module
-from workers.database import disconnect, fresh
 from workers.engines.base import Answer, EngineDead, EngineStartFailed
 from workers.engines.stub import StubEngine
 from workers.models import Heartbeat
@@ -46,21 +45,12 @@ class Noted(StubEngine):
 def quick(monkeypatch: pytest.MonkeyPatch, configure: Any, settings: Any) -> None:
     """Do not linger; use the engine above."""
     events.clear()
-    monkeypatch.setattr(runner_module, "LINGER_SECONDS", 0.0)
-    monkeypatch.setattr(runner_module, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(feeding, "LINGER_SECONDS", 0.0)
+    monkeypatch.setattr(feeding, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(slot_module, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(slot_module, "fresh", fresh_then_closed)
     configure(WORKER_SEGMENT_SECONDS=0.02)
     name = f"{__name__}.Noted"
     settings.ENGINES = {**django_settings.ENGINES, "noted": name}
-
-
-def fresh_then_closed(work: Callable[..., Any], *args: Any) -> Any:
-    """Do as `fresh` does, and leave no connection to the test database behind."""
-    try:
-        return fresh(work, *args)
-    finally:
-        disconnect()
 
 
 @pytest.fixture
@@ -161,7 +151,7 @@ def test_a_model_that_does_not_load_is_told_about(open_slot):
     assert (slot._pulse.state, slot._pulse.reason) == ("idle", "no such weights")
 
 
-def test_an_engine_that_dies_is_stopped_and_its_lines_wait(open_slot):
+def test_an_engine_that_dies_of_anything_is_stopped_and_its_lines_wait(open_slot):
     make_model("stub", engine="noted", source="dying")
     batch = make_running_batch(*lines(2))
 
@@ -169,7 +159,7 @@ def test_an_engine_that_dies_is_stopped_and_its_lines_wait(open_slot):
 
     batch.refresh_from_db()
     assert (batch.status, batch.completed, batch.failed) == ("in_progress", 0, 0)
-    assert events == ["start stub", "stop stub"]
+    assert events == ["start stub", "stop stub"] * 3
 
 
 def test_a_model_is_loaded_before_its_first_batch_if_asked_for(open_slot):

@@ -12,6 +12,12 @@ class Answer:
     status: int
     body: bytes
     retry_after: float | None = None
+    attempts: int = 1
+
+
+def is_passing(status: int) -> bool:
+    """Tell whether an answer with this status may be another one next time (R50)."""
+    return status == 429 or status >= 500
 
 
 class EngineError(Exception):
@@ -24,6 +30,10 @@ class EngineUnreachable(EngineError):
     """The connection failed or broke off; another try may work."""
 
     retryable = True
+
+    def __init__(self, message: str, attempts: int = 1) -> None:
+        super().__init__(message)
+        self.attempts = attempts
 
 
 class EngineDead(EngineError):
@@ -43,6 +53,9 @@ class Engine(ABC):
     from up to `concurrency × 2` coroutines at once; cancelling such a coroutine must
     abort its request.
     """
+
+    # Whether `post` itself repeats what may pass (429, 5xx, a lost connection).
+    retries_itself = False
 
     def __init__(self, *, model: str, source: str, engine_args: dict[str, Any]) -> None:
         self.model = model
@@ -69,6 +82,14 @@ class Engine(ABC):
     async def health(self) -> bool:
         """Tell whether the engine could answer now. Progress is watched elsewhere."""
         return True
+
+    def progress(self) -> int | None:
+        """Return a number that grows while the engine works; None if it cannot tell.
+
+        An engine that has requests, finishes none and whose number stands still for
+        ENGINE_STALL_SECONDS hangs, and is built again; a slow one is left alone.
+        """
+        return None
 
     @abstractmethod
     async def stop(self) -> None:

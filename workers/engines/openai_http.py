@@ -4,18 +4,24 @@ aiohttp, because httpx costs about 5 ms of CPU a request (performance §1.1).
 """
 
 import asyncio
+import json
 import os
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from workers.engines.base import Answer, Engine, EngineStartFailed, EngineUnreachable
+from workers.engines.base import (
+    Answer,
+    Engine,
+    EngineStartFailed,
+    EngineUnreachable,
+    is_passing,
+)
 
-RETRY_STATUSES = frozenset({429, 502, 503, 504})
 FIRST_WAIT_SECONDS = 0.25
 LONGEST_WAIT_SECONDS = 30.0
 HEALTH_SECONDS = 5.0
@@ -47,6 +53,8 @@ class OpenAIHttpEngine(Engine):
     `connect_timeout` in seconds (600, 5), `max_response_bytes` (64 MiB), and
     `api_key_env`, the environment variable that holds the endpoints' key.
     """
+
+    retries_itself = True
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -102,27 +110,34 @@ class OpenAIHttpEngine(Engine):
     async def post(self, url: str, body: bytes) -> Answer:
         """Answer from the least busy endpoint; repeat what may pass (R50).
 
-        429, 502, 503, 504 and lost connections are tried again with growing, jittered
+        429, 5xx and lost connections are tried again with growing, jittered
         waits, on another endpoint if there is one; the last try's answer counts.
         """
         answer: Answer | None = None
-        for attempt in range(self._tries):
+        attempt = 0
+        while attempt < self._tries:
             if attempt:
                 await asyncio.sleep(_wait(attempt, answer))
-            endpoint = self._choose()
-            endpoint.in_flight += 1
-            try:
-                answer = await self._post_once(endpoint, url, body)
-            except (aiohttp.ClientError, TimeoutError, OSError):
-                endpoint.rest()
-                continue
-            finally:
-                endpoint.in_flight -= 1
-            endpoint.recover()
-            if answer.status not in RETRY_STATUSES:
-                return answer
+            attempt += 1
+            answer = await self._try(url, body) or answer
+            if answer is not None and not is_passing(answer.status):
+                break
         if answer is None:
-            raise EngineUnreachable(f"no endpoint of {self.model} could be reached")
+            raise EngineUnreachable(f"no endpoint of {self.model} answers", attempt)
+        return replace(answer, attempts=attempt)
+
+    async def _try(self, url: str, body: bytes) -> Answer | None:
+        """Ask one endpoint once; None if it gave no answer."""
+        endpoint = self._choose()
+        endpoint.in_flight += 1
+        try:
+            answer = await self._post_once(endpoint, url, body)
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            endpoint.rest()
+            return None
+        finally:
+            endpoint.in_flight -= 1
+        endpoint.recover()
         return answer
 
     def _choose(self) -> Endpoint:
@@ -137,7 +152,7 @@ class OpenAIHttpEngine(Engine):
             async for block in response.content.iter_any():
                 content += block
                 if len(content) > self._most_bytes:
-                    return Answer(502, b"")
+                    return Answer(400, _too_large(self._most_bytes))
             return Answer(
                 response.status,
                 bytes(content),
@@ -169,6 +184,14 @@ class OpenAIHttpEngine(Engine):
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def _too_large(limit: int) -> bytes:
+    text = (
+        f"The engine's answer is larger than {limit} bytes. Ask for less (max_tokens,"
+        " n, logprobs), or raise max_response_bytes of the model's engine_args."
+    )
+    return json.dumps({"error": {"message": text}}).encode()
 
 
 def _seconds(header: str | None) -> float | None:

@@ -2,15 +2,17 @@
 
 Directives (contract/cases.md §2) stand at the start of the last user message, or of
 `prompt`, `input` or `query`: ECHO, SLEEP, HTTP, VLLMERR, FLAKY, DROP, HTML502, SEP,
-SURR, BODY. Anything else is echoed.
+SURR, BODY. Two more are for fault tests: DIE kills the engine, HANG never ends and
+stops its progress. Anything else is echoed.
 """
 
 import asyncio
 import json
+import time
 from collections import Counter
 from typing import Any
 
-from workers.engines.base import Answer, Engine, EngineUnreachable
+from workers.engines.base import Answer, Engine, EngineDead, EngineUnreachable
 
 USAGE: dict[str, Any] = {
     "prompt_tokens": 7,
@@ -37,11 +39,16 @@ class Dropped(Exception):
     """The directive asks for a connection that breaks off in the middle."""
 
 
+class Died(Exception):
+    """The directive asks for an engine that is dead from now on."""
+
+
 class StubAnswers:
     """Computes answers from prompts, and counts the calls for each prompt."""
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
+        self.hanging = 0
 
     async def answer(self, url: str, body: bytes) -> Answer:
         """Follow the prompt's directive; raises Dropped."""
@@ -55,6 +62,13 @@ class StubAnswers:
         self.calls[prompt] += 1
         return await self._follow(url, request, prompt, body)
 
+    async def _hang(self) -> None:
+        self.hanging += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.hanging -= 1
+
     async def _follow(
         self, url: str, request: dict[str, Any], prompt: str, body: bytes
     ) -> Answer:
@@ -62,6 +76,10 @@ class StubAnswers:
         if directive == "SLEEP":
             seconds, _, rest = rest.partition(" ")
             await asyncio.sleep(float(seconds))
+        elif directive == "DIE":
+            raise Died
+        elif directive == "HANG":
+            await self._hang()
         elif directive == "FLAKY":
             status, times, rest = (rest + "  ").split(" ", 2)
             if self.calls[prompt] <= int(times):
@@ -199,6 +217,7 @@ class StubEngine(Engine):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.answers = StubAnswers()
+        self._is_dead = False
 
     @property
     def concurrency(self) -> int:
@@ -210,10 +229,23 @@ class StubEngine(Engine):
 
     async def post(self, url: str, body: bytes) -> Answer:
         """Answer as the prompt says."""
+        if self._is_dead:
+            raise EngineDead("the stub is dead")
         try:
             return await self.answers.answer(url, body)
         except Dropped:
             raise EngineUnreachable("the stub dropped the connection") from None
+        except Died:
+            self._is_dead = True
+            raise EngineDead("the stub died of a request") from None
+
+    async def health(self) -> bool:
+        """Tell whether no request has killed it."""
+        return not self._is_dead
+
+    def progress(self) -> int | None:
+        """Return a clock that stands still while a request hangs."""
+        return 0 if self.answers.hanging else time.monotonic_ns()
 
     async def stop(self) -> None:
         """Nothing has to be freed."""

@@ -48,6 +48,7 @@ class VllmEngine(Engine):
         self._app: App | None = None
         # Requests that were given up and are on their way out of the engine.
         self._leaving: set[asyncio.Task[None]] = set()
+        self._steps = 0
         self._children_before = set(multiprocessing.active_children())
 
     @property
@@ -86,7 +87,20 @@ class VllmEngine(Engine):
         await init_app_state(self._client, app.state, args, tasks)
         # vLLM's error handler wants a server to stop; there is none.
         app.state.server = SimpleNamespace(should_exit=False)
+        self._count_steps()
         self._app = app
+
+    def _count_steps(self) -> None:
+        """Count what the engine core sends: each message is a step it has made."""
+        core = self._client.engine_core
+        receive = core.get_output_async
+
+        async def counted() -> Any:
+            outputs = await receive()
+            self._steps += 1
+            return outputs
+
+        core.get_output_async = counted
 
     def _parse_args(self) -> Any:
         from vllm.entrypoints.launchers.cli_args import make_arg_parser
@@ -132,6 +146,10 @@ class VllmEngine(Engine):
     async def health(self) -> bool:
         """Tell whether the engine core lives. A hang shows in progress, not here."""
         return self._client is not None and not self._client.errored
+
+    def progress(self) -> int | None:
+        """Return the engine core's steps."""
+        return self._steps
 
     async def stop(self) -> None:
         """End the engine's processes and free its memory."""
