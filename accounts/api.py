@@ -5,7 +5,7 @@ its own REST_FRAMEWORK settings.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import extend_schema
@@ -49,7 +49,9 @@ class ApiSchema(AutoSchema):
 
     def _get_request_body(self, direction: Any = "request") -> Any:
         body = super()._get_request_body(direction)  # type: ignore[no-untyped-call]
-        return body and {**body, "required": True}
+        view = cast(ApiViewSet, self.view)
+        optional = view.action in view.optional_bodies
+        return body and {**body, "required": not optional}
 
 
 class ApiViewSet(ViewSet):
@@ -66,6 +68,8 @@ class ApiViewSet(ViewSet):
     schema = ApiSchema()
     # The scope that each action needs (accounts.models.SCOPES).
     scopes: dict[str, str] = {}
+    # The actions whose JSON body may be left out.
+    optional_bodies: set[str] = set()
 
     @property
     def project(self) -> Project:

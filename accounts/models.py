@@ -10,7 +10,15 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 
-SCOPES = ("files:read", "files:write", "batches:read", "batches:write", "models:read")
+SCOPES = (
+    "files:read",
+    "files:write",
+    "batches:read",
+    "batches:write",
+    "models:read",
+    "webhooks:read",
+    "webhooks:write",
+)
 KEY_START = "sk-vb-"
 PREFIX_LENGTH = len(KEY_START) + 8
 

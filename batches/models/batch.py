@@ -42,11 +42,13 @@ class BatchQuerySet(models.QuerySet["BatchJob"]):
         """Keep the batches that may still change."""
         return self.exclude(status__in=TERMINAL)
 
-    def ended_before(self, moment: datetime) -> "BatchQuerySet":
-        """Keep the batches that reached a terminal status before `moment`."""
+    def ended_before(
+        self, moment: datetime, *, failed: datetime | None = None
+    ) -> "BatchQuerySet":
+        """Keep the batches that ended before `moment`, or failed before `failed`."""
         return self.filter(
             Q(completed_at__lt=moment)
-            | Q(failed_at__lt=moment)
+            | Q(failed_at__lt=failed or moment)
             | Q(expired_at__lt=moment)
             | Q(cancelled_at__lt=moment)
         )

@@ -1,6 +1,7 @@
 """The example of an existing project: its own users, settings and pages stay."""
 
 import re
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -97,6 +98,31 @@ def test_a_batch_runs(api: Api):
     assert {answer(record) for _, record in records.values()} == {"ä", "two"}
     content = api.client.files.content(batch["output_file_id"])
     assert len(content.text.splitlines()) == 2
+
+
+def test_its_own_result_handler_keeps_the_answers(shop: Stack, api: Api):
+    batch = api.run(line("a", "ECHO ä"), line("b", "HTTP 400"), line("c", "ECHO c"))
+    rows = f"apps.get_model('answers.Answer').objects.filter(batch_id='{batch['id']}')"
+    kept = f"sorted({rows}.values_list('custom_id', 'text'))"
+
+    ends_at = time.monotonic() + 30
+    while (found := ask(shop, kept)) == "[]" and time.monotonic() < ends_at:
+        time.sleep(0.2)
+
+    assert found == "[('a', 'ä'), ('c', 'c')]"
+    shop.manage("replay_handlers", batch["id"])
+    time.sleep(2)
+    assert ask(shop, kept) == found
+
+
+def test_its_result_handler_is_the_one_in_the_documentation():
+    page = ROOT / "docs" / "how-to" / "write-a-result-handler.md"
+    handler = SHOP.folder / "shop" / "answers" / "result_handlers.py"
+
+    code = handler.read_text()
+
+    assert f"```python\n{code}```" in page.read_text()
+    assert len([text for text in code.splitlines() if text.strip()]) <= 15
 
 
 def test_the_shops_page_size_and_throttle_do_not_reach_the_api(api: Api):

@@ -1,4 +1,4 @@
-"""A shop's settings, as they were; lines marked (1) to (5) add batch inference.
+"""A shop's settings, as they were; lines marked (1) to (6) add batch inference.
 
 The numbers are the steps of README.md.
 """
@@ -29,6 +29,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "shop.accounts",
     "shop.files",
+    "shop.answers",  # (6): its result_handlers.py is found by itself
 ]
 INSTALLED_APPS += [app for app in VLLM_BATCH_APPS if app not in INSTALLED_APPS]  # (2)
 INSTALLED_APPS += ["unfold.apps.BasicAppConfig"]  # (2): last, for its widgets
