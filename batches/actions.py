@@ -11,44 +11,29 @@ Each arrow is one conditional UPDATE (id and allowed old status). If not exactly
 row changed, someone was first and nothing is done. A terminal status is final.
 """
 
-import hashlib
-import json
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 from django_q.tasks import async_task
 
 from accounts.models import Project
+from batches.handlers.running import enlist
 from batches.models import BatchJob, Chunk, Status
+from batches.orders import BatchOrder
 from files.models import File
 from vllm_batch.environment import window_seconds
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.errors import Conflict
+from vllm_batch.lib.faultpoints import fault
 
 logger = logging.getLogger(__name__)
 
 CANCELLABLE = (Status.IN_PROGRESS, Status.FINALIZING)
-
-
-@dataclass(frozen=True, kw_only=True)
-class BatchOrder:
-    """What a client asks for, already checked for form."""
-
-    input_file_id: str
-    endpoint: str
-    completion_window: str
-    metadata: dict[str, str] | None = None
-    output_expires_seconds: int | None = None
-
-    def digest(self) -> str:
-        """Return a hash that tells two orders apart."""
-        text = json.dumps(asdict(self), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
 
 
 def create(
@@ -59,11 +44,11 @@ def create(
     The same idempotency key with the same order returns the first batch; with another
     order it raises Conflict (contract R28).
     """
-    if idempotency_key and (known := _repeated(project, order, idempotency_key)):
+    if known := repeated(project, order.digest(), idempotency_key):
         return known
     now = database_now()
     lifetime = timedelta(seconds=window_seconds(order.completion_window))
-    batch = BatchJob(
+    new = BatchJob(
         project=project,
         **asdict(order),
         idempotency_key=idempotency_key,
@@ -71,20 +56,38 @@ def create(
         created_at=now,
         expires_at=now + lifetime,
     )
+    return store(new)
+
+
+def store(batch: BatchJob, input_file: File | None = None) -> BatchJob:
+    """Save a new batch, with its input file if that is new too, and ring for it.
+
+    Returns the batch that the same idempotency key made, if that one was faster.
+    """
     try:
         with transaction.atomic():
+            if input_file is not None:
+                input_file.save(force_insert=True)
             batch.save(force_insert=True)
             ring_ops(batch)
+            fault("batch.saved")
     except IntegrityError:
-        if idempotency_key and (known := _repeated(project, order, idempotency_key)):
+        key, digest = batch.idempotency_key, batch.request_digest
+        if known := repeated(batch.project, digest, key):
             return known
         raise
     return batch
 
 
-def _repeated(project: Project, order: BatchOrder, key: str) -> BatchJob | None:
+def repeated(project: Project, digest: str, key: str | None) -> BatchJob | None:
+    """Return the batch an idempotency key made before; raises Conflict.
+
+    `digest` tells the order: the key must have come with the same one.
+    """
+    if not key:
+        return None
     known = BatchJob.objects.of(project).filter(idempotency_key=key).first()
-    if known is not None and known.request_digest != order.digest():
+    if known is not None and known.request_digest != digest:
         raise Conflict(
             "This Idempotency-Key was used before with other parameters.",
             code="idempotency_key_in_use",
@@ -103,15 +106,20 @@ def ring_workers() -> None:
 
 
 def _change(batch: BatchJob, allowed: tuple[Status, ...], **fields: Any) -> bool:
-    changed = BatchJob.objects.filter(pk=batch.pk, status__in=allowed).update(**fields)
-    if changed:
-        batch.refresh_from_db()
-        logger.info("batch %s is %s", batch.pk, batch.status)
+    rows = BatchJob.objects.filter(pk=batch.pk, status__in=allowed)
+    with transaction.atomic():
+        changed = rows.update(**fields)
+        if changed:
+            batch.refresh_from_db()
+            logger.info("batch %s is %s", batch.pk, batch.status)
+        if changed and batch.is_terminal:
+            enlist(batch)
     return changed == 1
 
 
 def start(batch: BatchJob, chunks: list[Chunk], *, model: str | None) -> bool:
     """Move a valid batch to in_progress, with its plan; False if it was cancelled."""
+    fault("start.planned")
     with transaction.atomic():
         Chunk.objects.filter(batch=batch).delete()
         Chunk.objects.bulk_create(chunks, batch_size=500)
@@ -129,6 +137,8 @@ def start(batch: BatchJob, chunks: list[Chunk], *, model: str | None) -> bool:
             transaction.set_rollback(True)
             return False
         ring_workers()
+        fault("start.saved")
+    fault("start.committed")
     return True
 
 
@@ -176,7 +186,10 @@ def count(batch_id: str, **changes: int) -> None:
     so of two workers that commit the last two chunks exactly one sees the end.
     """
     rows = BatchJob.objects.filter(pk=batch_id)
-    rows.update(**{field: F(field) + change for field, change in changes.items()})
+    rows.update(
+        first_result_at=Coalesce(F("first_result_at"), Now()),
+        **{field: F(field) + change for field, change in changes.items()},
+    )
     finished = rows.filter(
         status=Status.IN_PROGRESS, total=F("completed") + F("failed")
     ).update(status=Status.FINALIZING, finalizing_at=Now())
@@ -207,15 +220,15 @@ def release_ops(batch: BatchJob) -> None:
     BatchJob.objects.live().filter(pk=batch.pk).update(ops_lease_expires_at=None)
 
 
-def break_off(batch: BatchJob) -> bool:
-    """Fail a batch over an internal fault (8.2): a bug, or damaged results."""
-    error = {
-        "code": "server_error",
-        "line": None,
-        "message": "The server could not go on with this batch; its log says why."
-        " Create the batch again.",
-        "param": None,
-    }
+BROKEN = (
+    "The server could not go on with this batch; its log says why. Create the batch"
+    " again."
+)
+
+
+def break_off(batch: BatchJob, message: str = BROKEN) -> bool:
+    """Fail a batch over an internal fault (8.2): a bug, damaged or lost files."""
+    error = {"code": "server_error", "line": None, "message": message, "param": None}
     return _change(
         batch,
         (
@@ -259,4 +272,5 @@ def close(batch: BatchJob, *, output: File | None, error: File | None) -> bool:
         )
         if not closed:
             transaction.set_rollback(True)
+        fault("final.saved")
     return closed

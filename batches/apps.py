@@ -11,3 +11,10 @@ class BatchesConfig(AppConfig):
     label = "vllm_batches"
     verbose_name = "Batches"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Find the result handlers of all apps, and check them."""
+        from batches import checks  # noqa: F401 - registers them
+        from batches.handlers.registry import autodiscover
+
+        autodiscover()

@@ -11,3 +11,7 @@ class Fenced(BatchError):
 
 class SegmentDamaged(BatchError):
     """A segment's bytes are not those that were committed."""
+
+
+class ParentLost(BatchError):
+    """The batch whose results are to be merged is not there any more."""

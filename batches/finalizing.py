@@ -14,7 +14,7 @@ from typing import IO
 
 from django.conf import settings
 
-from batches import actions, records, segments
+from batches import actions, merging, records, segments
 from batches.exceptions import SegmentDamaged
 from batches.lines import open_input, pending_lines
 from batches.models import BatchJob, Chunk, Segment, Status
@@ -22,6 +22,7 @@ from files.actions import prepare_file
 from files.models import File, Purpose, batch_storage
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
+from vllm_batch.lib.faultpoints import fault
 
 logger = logging.getLogger(__name__)
 
@@ -41,15 +42,14 @@ def finalize(batch: BatchJob, keep_alive: Callable[[], None]) -> bool:
         return False
     with temporary_file() as output, temporary_file() as error:
         _write_all(batch, output, error, keep_alive)
-        files = [
-            _prepare(batch, "output", output),
-            _prepare(batch, "error", error),
-        ]
+        fault("final.copied")
+        files = _prepare_both(batch, output, error)
+    fault("final.stored")
     closed = actions.close(batch, output=files[0], error=files[1])
     if not closed:
         _discard(files)
         return False
-    segments.purge_ended()
+    fault("final.closed")
     return True
 
 
@@ -72,15 +72,22 @@ def _write_all(
     error: IO[bytes],
     keep_alive: Callable[[], None],
 ) -> None:
+    """Write each file's head, which no segment has, and then the segments' parts.
+
+    Readers of results count on this order (results.py).
+    """
+    merging.copy_parent(batch, output, error, keep_alive)
+    chunks = Chunk.objects.filter(batch=batch)
     count = 0
-    for chunk in Chunk.objects.filter(batch=batch).iterator(chunk_size=100):
+    for chunk in chunks.unfinished().iterator(chunk_size=100):
+        keep_alive()
+        for record in _unexecuted(batch, chunk):
+            error.write(record)
+            count += 1
+    for chunk in chunks.iterator(chunk_size=100):
         keep_alive()
         rows = Segment.objects.filter(chunk=chunk).order_by("fence", "sequence")
         count += sum(s.line_count for s in segments.copy_parts(rows, output, error))
-        if not chunk.is_done:
-            for record in _unexecuted(batch, chunk):
-                error.write(record)
-                count += 1
     if count != batch.total:
         raise SegmentDamaged(f"{batch.pk}: {count} records for {batch.total} lines")
 
@@ -90,6 +97,19 @@ def _unexecuted(batch: BatchJob, chunk: Chunk) -> Iterator[bytes]:
     with open_input(batch) as stream:
         for line in pending_lines(stream, chunk, is_mixed=batch.is_mixed):
             yield records.unexecuted(batch.pk, line.number, line.custom_id, code)
+
+
+def _prepare_both(
+    batch: BatchJob, output: IO[bytes], error: IO[bytes]
+) -> list[File | None]:
+    made: list[File | None] = []
+    try:
+        made.append(_prepare(batch, "output", output))
+        made.append(_prepare(batch, "error", error))
+    except OSError:  # a full disk, say
+        _discard(made)
+        raise
+    return made
 
 
 def _prepare(batch: BatchJob, kind: str, content: IO[bytes]) -> File | None:

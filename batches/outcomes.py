@@ -123,6 +123,8 @@ def invalid_output(outcome: Outcome) -> Outcome:
 
 def tried(outcome: Outcome, attempts: int, cause: str = "") -> Outcome:
     """Return the outcome with how often the line was tried, and a better cause."""
+    if attempts == outcome.attempts and not cause:
+        return outcome  # nearly every time, and a copy costs as much as reading it
     return replace(outcome, attempts=attempts, cause=cause or outcome.cause)
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from batches.actions import BatchOrder
 from batches.endpoints import ENDPOINTS
+from batches.orders import BatchOrder, RetryOrder
+from batches.retrying import CAUSES
 from vllm_batch.lib.conf import conf
 from vllm_batch.lib.errors import InvalidRequest
 from vllm_batch.lib.parameters import (
@@ -43,6 +44,43 @@ def read_order(body: object) -> BatchOrder:
         metadata=_metadata(order.get("metadata")),
         output_expires_seconds=_output_expiry(order.get("output_expires_after")),
     )
+
+
+_RETRY = {"causes", "custom_ids", "merge", "metadata"}
+
+
+def read_retry(body: object) -> RetryOrder:
+    """Return which failed lines the client wants again; raises InvalidRequest."""
+    order = require_object(body)
+    refuse_unknown(order, _RETRY)
+    causes = _texts(order.get("causes"), "causes")
+    for cause in causes or ():
+        if cause not in CAUSES:
+            raise invalid_choice("causes", cause, list(CAUSES))
+    merge = order.get("merge", False)
+    if not isinstance(merge, bool):
+        raise invalid_type("merge", "a boolean", merge)
+    return RetryOrder(
+        causes=causes,
+        custom_ids=_texts(order.get("custom_ids"), "custom_ids"),
+        is_merged=merge,
+        metadata=_metadata(order.get("metadata")),
+        has_metadata="metadata" in order,
+    )
+
+
+def _texts(value: object, param: str) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list):
+        raise invalid_type(param, "an array", value)
+    if not value:
+        raise InvalidRequest(
+            f"Invalid '{param}': empty array. Name at least one, or leave it out.",
+            param=param,
+            code="empty_array",
+        )
+    return tuple(check_text(item, param) for item in value)
 
 
 def _file_id(order: Mapping[str, Any]) -> str:

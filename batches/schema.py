@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 
 from batches.endpoints import ENDPOINTS
@@ -12,6 +13,8 @@ from batches.parameters import (
     LONGEST_VALUE,
     MOST_PAIRS,
 )
+from batches.results import CURSOR_PATTERN
+from batches.retrying import CAUSES
 from batches.serializers import BatchListSchema, BatchObjectSchema
 from vllm_batch.lib.conf import conf
 from vllm_batch.lib.parameters import LONGEST_LIFE, SHORTEST_LIFE
@@ -20,6 +23,13 @@ from vllm_batch.lib.schema import after_and_limit, answers, path_id, tagged
 _ID = [path_id("batch_id", "the batch's id")]
 # No NUL: it cannot be stored. (Nor can lone surrogates, which are no Unicode text.)
 _TEXT = {"type": "string", "pattern": "^[^\\u0000]*$"}
+
+_METADATA: dict[str, Any] = {
+    "type": ["object", "null"],
+    "maxProperties": MOST_PAIRS,
+    "propertyNames": {**_TEXT, "maxLength": LONGEST_KEY},
+    "additionalProperties": {**_TEXT, "maxLength": LONGEST_VALUE},
+}
 
 _ORDER: dict[str, Any] = {
     "type": "object",
@@ -36,12 +46,7 @@ _ORDER: dict[str, Any] = {
             "type": "string",
             "enum": list(conf().BATCH_COMPLETION_WINDOWS),
         },
-        "metadata": {
-            "type": ["object", "null"],
-            "maxProperties": MOST_PAIRS,
-            "propertyNames": {**_TEXT, "maxLength": LONGEST_KEY},
-            "additionalProperties": {**_TEXT, "maxLength": LONGEST_VALUE},
-        },
+        "metadata": _METADATA,
         "output_expires_after": {
             "type": ["object", "null"],
             "required": ["anchor", "seconds"],
@@ -58,6 +63,29 @@ _ORDER: dict[str, Any] = {
     },
 }
 
+_IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "maxLength": LONGEST_IDEMPOTENCY_KEY},
+    OpenApiParameter.HEADER,
+    description="the same key and body return the same batch",
+    required=False,
+)
+
+_RETRY: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "causes": {
+            "type": ["array", "null"],
+            "minItems": 1,
+            "items": {"type": "string", "enum": list(CAUSES)},
+        },
+        "custom_ids": {"type": ["array", "null"], "minItems": 1, "items": _TEXT},
+        "merge": {"type": "boolean"},
+        "metadata": _METADATA,
+    },
+}
+
 LIST = tagged(
     "Batches",
     "listBatches",
@@ -68,15 +96,7 @@ CREATE = tagged(
     "Batches",
     "createBatch",
     request={"application/json": _ORDER},
-    parameters=[
-        OpenApiParameter(
-            "Idempotency-Key",
-            {"type": "string", "maxLength": LONGEST_IDEMPOTENCY_KEY},
-            OpenApiParameter.HEADER,
-            description="the same key and body return the same batch",
-            required=False,
-        )
-    ],
+    parameters=[_IDEMPOTENCY_KEY],
     responses=answers(BatchObjectSchema, 400, 409, 413, 415),
 )
 RETRIEVE = tagged(
@@ -92,3 +112,35 @@ CANCEL = tagged(
     request=None,
     responses=answers(BatchObjectSchema, 404, 409),
 )
+RETRY = tagged(
+    "Batches",
+    "retryBatch",
+    parameters=[*_ID, _IDEMPOTENCY_KEY],
+    request={"application/json": _RETRY},
+    responses=answers(BatchObjectSchema, 400, 404, 409, 413, 415, 507),
+)
+RESULTS = tagged(
+    "Batches",
+    "streamBatchResults",
+    parameters=[
+        *_ID,
+        OpenApiParameter(
+            "after",
+            {"type": "string", "pattern": f"^{CURSOR_PATTERN}$"},
+            description="x-next-cursor of the answer before",
+            required=False,
+        ),
+        OpenApiParameter(
+            "x-next-cursor",
+            str,
+            OpenApiParameter.HEADER,
+            description="the cursor behind this answer",
+            response=[200],
+        ),
+    ],
+    responses={
+        **answers(None, 400, 404),
+        (200, "application/jsonl"): OpenApiTypes.BINARY,
+    },
+)
+RESULTS["responses"].pop(200)

@@ -25,6 +25,8 @@ from batches.models import BatchJob, Chunk, FailedRequest, Segment
 from batches.outcomes import Outcome, Usage
 from files.models import batch_storage
 from vllm_batch.lib.clock import database_now
+from vllm_batch.lib.conf import conf
+from vllm_batch.lib.faultpoints import fault
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +104,9 @@ def write(claim: Claim, sequence: int, results: Results) -> Segment:
     output = b"".join(results.output)
     content = output + b"".join(results.error)
     name = f"segments/{claim.batch_id}/{claim.index}-{claim.fence}-{sequence}.jsonl"
+    fault("segment.written")
     path = batch_storage().save(name, DjangoFile(io.BytesIO(content), name=name))
+    fault("segment.stored")
     return Segment(
         chunk_id=claim.chunk_id,
         fence=claim.fence,
@@ -139,6 +143,8 @@ def commit(claim: Claim, segment: Segment, results: Results, done: bytes) -> Non
         for failure in results.failures:
             failure.batch_id, failure.created_at = claim.batch_id, Now()
         FailedRequest.objects.bulk_create(results.failures)
+        fault("segment.counted")
+    fault("segment.committed")
 
 
 def _is_committed(segment: Segment) -> bool:
@@ -148,12 +154,14 @@ def _is_committed(segment: Segment) -> bool:
 
 
 def _advance(claim: Claim, results: Results, done: bytes) -> None:
-    changed = Chunk.objects.filter(
-        pk=claim.chunk_id,
-        fence=claim.fence,
-        lease_owner=claim.owner,
-        lease_expires_at__gt=Now(),
-    ).update(
+    rows = Chunk.objects.filter(pk=claim.chunk_id)
+    if not fault("segment.fence"):
+        rows = rows.filter(
+            fence=claim.fence,
+            lease_owner=claim.owner,
+            lease_expires_at__gt=Now(),
+        )
+    changed = rows.update(
         done=done,
         completed=F("completed") + len(results.output),
         failed=F("failed") + len(results.error),
@@ -200,7 +208,11 @@ def _copy(
 
 def purge_ended(limit: int = 1000, keep: timedelta = KEEP_ENDED) -> int:
     """Delete segments of batches that ended a while ago: their lines lie in files."""
-    ended = BatchJob.objects.ended_before(database_now() - keep)
+    ended = BatchJob.objects.ended_before(
+        database_now() - keep,
+        # A batch that broke off has no files: its segments are all there is.
+        failed=database_now() - timedelta(seconds=conf().FILE_LIFETIME_SECONDS),
+    )
     segments = Segment.objects.filter(chunk__batch__in=ended)[:limit]
     for segment in segments:
         batch_storage().delete(segment.path)
@@ -234,6 +246,7 @@ def claim_next(
             probed_line=chunk.probed_line if chunk.lease_owner else None,
         )
         if changed:
+            fault("chunk.claimed")
             chunk.refresh_from_db(fields=CLAIMED_FIELDS)
             return chunk
     return None

@@ -1,11 +1,13 @@
 """The Batch object on the wire: every key, always (contract 8.1)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from rest_framework import serializers
 
 from batches.endpoints import ENDPOINTS
 from batches.models import BatchJob, Status
+from batches.outlook import Outlook, outlooks
 from vllm_batch.lib.clock import unix
 
 MOMENTS = (
@@ -23,6 +25,16 @@ MOMENTS = (
 
 def batch_object(batch: BatchJob) -> dict[str, Any]:
     """Return a batch as clients see it."""
+    return batch_objects([batch])[0]
+
+
+def batch_objects(batches: Sequence[BatchJob]) -> list[dict[str, Any]]:
+    """Return a page of batches as clients see them."""
+    found = outlooks(batches)
+    return [_batch_object(batch, found[batch.pk]) for batch in batches]
+
+
+def _batch_object(batch: BatchJob, outlook: Outlook) -> dict[str, Any]:
     return {
         "id": batch.pk,
         "object": "batch",
@@ -48,6 +60,20 @@ def batch_object(batch: BatchJob) -> dict[str, Any]:
             "total_tokens": batch.input_tokens + batch.output_tokens,
         },
         "metadata": batch.metadata,
+        "vllm_batch": _extension(batch, outlook),
+    }
+
+
+def _extension(batch: BatchJob, outlook: Outlook) -> dict[str, Any]:
+    """Return what OpenAI's object has no word for."""
+    waiting = outlook.waiting
+    return {
+        "eta_seconds": outlook.eta_seconds,
+        "waiting": None if waiting is None else waiting._asdict(),
+        "cut_off": batch.cut_off,
+        "invalid_output": batch.invalid_output,
+        "folded": batch.folded,
+        "parent_id": batch.parent_id,
     }
 
 
@@ -89,6 +115,20 @@ def _moment(**kwargs: Any) -> serializers.IntegerField:
     return serializers.IntegerField(help_text="Unix seconds", **kwargs)
 
 
+class _WaitingSchema(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    message = serializers.CharField()
+
+
+class _ExtensionSchema(serializers.Serializer[Any]):
+    eta_seconds = serializers.IntegerField(allow_null=True)
+    waiting = _WaitingSchema(allow_null=True)
+    cut_off = serializers.IntegerField()
+    invalid_output = serializers.IntegerField()
+    folded = serializers.IntegerField()
+    parent_id = serializers.CharField(allow_null=True)
+
+
 class BatchObjectSchema(serializers.Serializer[Any]):
     """Describes `batch_object` in the OpenAPI document."""
 
@@ -116,6 +156,7 @@ class BatchObjectSchema(serializers.Serializer[Any]):
     metadata = serializers.DictField(
         child=serializers.CharField(allow_blank=True), allow_null=True
     )
+    vllm_batch = _ExtensionSchema()
 
 
 class BatchListSchema(serializers.Serializer[Any]):

@@ -7,20 +7,27 @@ queue is a doorbell (design.md §5).
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 
 from batches import actions
 from batches.finalizing import finalize
+from batches.handlers.lanes import open_lanes
 from batches.ingest import ingest
 from batches.models import BatchJob, Status
+from batches.purging import purge_files, purge_litter
 from batches.segments import purge_ended
-from batches.sweeping import purge_files
+from batches.stored import find_lost
+from files.litter import purge_incoming
 from vllm_batch.lib.clock import database_now
+from vllm_batch.lib.errors import is_database_away
 
 logger = logging.getLogger(__name__)
 
-OPS_LEASE_SECONDS = 60
+OPS_LEASE_SECONDS = 30
+# After a fault that may pass, the next try comes no later than this.
+PAUSE_SECONDS = 5
 
 
 def attend(batch_id: str) -> None:
@@ -30,12 +37,28 @@ def attend(batch_id: str) -> None:
         return
     try:
         _advance(batch)
-    except (DatabaseError, OSError):
-        # The database or the disk is away: the sweeper rings again when the lease ends.
-        logger.exception("batch %s waits", batch.pk)
-    except Exception:  # noqa: BLE001 - the edge: a bug must not leave a batch stuck
-        logger.exception("batch %s cannot go on", batch.pk)
+    except Exception as error:  # noqa: BLE001 - the edge: no batch may stay stuck
+        logger.exception("batch %s could not be attended to", batch.pk)
+        _wait_or_break_off(batch, error)
+
+
+def _wait_or_break_off(batch: BatchJob, error: Exception) -> None:
+    """Wait for a database or a disk that is away; fail a batch over anything else."""
+    if isinstance(error, FileNotFoundError) and (lost := _lost(batch)):
+        actions.break_off(batch, f"The server lost {lost}. Create the batch again.")
+    elif isinstance(error, OSError) or is_database_away(error):
+        # The sweeper rings again when the lease ends.
+        with suppress(DatabaseError, InterfaceError):
+            actions.renew_ops(batch, PAUSE_SECONDS)
+    else:
         actions.break_off(batch)
+
+
+def _lost(batch: BatchJob) -> str | None:
+    try:
+        return find_lost(batch)
+    except OSError:
+        return None
 
 
 def _advance(batch: BatchJob) -> None:
@@ -54,10 +77,17 @@ def attend_waiting() -> None:
         attend(batch_id)
 
 
+def run_handlers() -> None:
+    """Run result handlers and send webhooks that are due, each in its own lane."""
+    open_lanes()
+
+
 def purge() -> None:
-    """Free the storage of deleted and expired files and of ended batches."""
+    """Free the storage of what is deleted, expired, ended or litter."""
+    purge_incoming()
     purge_files()
     purge_ended()
+    purge_litter()
 
 
 def _renewer(batch: BatchJob) -> Callable[[], None]:

@@ -1,14 +1,16 @@
-"""The Batch API: four operations (contract 2, 5, 8)."""
+"""The Batch API: four operations (contract 2, 5, 8) and two of our own."""
 
+from django.http import StreamingHttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api import ApiViewSet
-from batches import actions, schema
+from batches import actions, retry_actions, schema
 from batches.models import BatchJob
-from batches.parameters import read_idempotency_key, read_order
-from batches.serializers import batch_object
+from batches.parameters import read_idempotency_key, read_order, read_retry
+from batches.results import results_of
+from batches.serializers import batch_object, batch_objects
 from files.models import File, Purpose
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.errors import InvalidRequest, NotFound
@@ -21,11 +23,15 @@ BATCH_PAGES = PageLimits(default=20, least=0, most=100)
 class BatchViewSet(ApiViewSet):
     """Batches of the caller's project."""
 
+    optional_bodies = {"retry"}
     scopes = {
         "list": "batches:read",
         "retrieve": "batches:read",
         "create": "batches:write",
         "cancel": "batches:write",
+        "retry": "batches:write",
+        # What it gives is what downloads give.
+        "results": "files:read",
     }
 
     def _batch(self, batch_id: str) -> BatchJob:
@@ -42,7 +48,7 @@ class BatchViewSet(ApiViewSet):
         query.pop("order", None)  # files know an order, batches do not
         cursor = Cursor.parse(query, BATCH_PAGES)
         batches = BatchJob.objects.of(self.project)
-        return Response(paginate(batches, batches, cursor, batch_object))
+        return Response(paginate(batches, batches, cursor, batch_objects))
 
     @extend_schema(**schema.CREATE)
     def create(self, request: Request) -> Response:
@@ -69,3 +75,24 @@ class BatchViewSet(ApiViewSet):
     def cancel(self, request: Request, batch_id: str) -> Response:
         """Cancel one batch; what is finished is delivered."""
         return Response(batch_object(actions.cancel(self._batch(batch_id))))
+
+    @extend_schema(**schema.RETRY)
+    def retry(self, request: Request, batch_id: str) -> Response:
+        """Run a batch's failed lines again, as a new batch."""
+        batch = self._batch(batch_id)
+        order = read_retry(request.data)
+        key = read_idempotency_key(request.headers.get("Idempotency-Key"))
+        return Response(batch_object(retry_actions.retry(batch, order, key)))
+
+    @extend_schema(**schema.RESULTS)
+    def results(self, request: Request, batch_id: str) -> StreamingHttpResponse:
+        """Stream the records there are so far, or those after a cursor."""
+        after = request.query_params.get("after", "")
+        found = results_of(self._batch(batch_id), after)
+        headers = {
+            "Content-Length": str(found.length),
+            "x-next-cursor": found.next_cursor,
+        }
+        return StreamingHttpResponse(
+            found.stream(), content_type="application/jsonl", headers=headers
+        )

@@ -2,6 +2,7 @@
 
 import codecs
 import hashlib
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from tempfile import NamedTemporaryFile
 from typing import IO, Any
@@ -74,7 +75,8 @@ class IncomingFile:
 
     def discard(self) -> None:
         """Remove the temporary file, unless it was moved into the storage."""
-        self._file.close()
+        with suppress(OSError):  # a full disk: the rest cannot be written
+            self._file.close()
         self.path.unlink(missing_ok=True)
 
 

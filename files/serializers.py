@@ -1,5 +1,6 @@
 """The File object on the wire (contract 3.1)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from rest_framework import serializers
@@ -22,6 +23,11 @@ def file_object(file: File) -> dict[str, Any]:
         "status": "processed",
         "status_details": None,
     }
+
+
+def file_objects(files: Sequence[File]) -> list[dict[str, Any]]:
+    """Return a page of files as clients see them."""
+    return [file_object(file) for file in files]
 
 
 class FileObjectSchema(serializers.Serializer[Any]):

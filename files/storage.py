@@ -22,6 +22,18 @@ class DurableFileSystemStorage(FileSystemStorage):
         source = _local_path(content)
         if source is None or not _is_same_disk(source, target.parent):
             source = target.with_name(f".{uuid.uuid4().hex}.part")
+        try:
+            self._settle(content, source, target)
+        except OSError:
+            if source != _local_path(content):  # our own copy, on a full disk say
+                source.unlink(missing_ok=True)
+            raise
+        return name
+
+    @staticmethod
+    def _settle(content: "DjangoFile[bytes]", source: Path, target: Path) -> None:
+        """Write and fsync the source, unless it is there, and give it its name."""
+        if source != _local_path(content):
             with open(source, "wb") as file:
                 for chunk in content.chunks():
                     file.write(chunk)
@@ -29,8 +41,11 @@ class DurableFileSystemStorage(FileSystemStorage):
         # A link, because a rename would overwrite a file of that name.
         os.link(source, target)
         os.unlink(source)
-        _fsync(target.parent)
-        return name
+        try:
+            _fsync(target.parent)
+        except OSError:
+            target.unlink(missing_ok=True)
+            raise
 
 
 def _local_path(content: "DjangoFile[bytes]") -> Path | None:

@@ -11,9 +11,10 @@ from files import actions, schema
 from files.incoming import StreamingMultiPartParser, content_length
 from files.models import File, batch_storage
 from files.parameters import check_upload
-from files.serializers import file_object
+from files.reserve import is_reached
+from files.serializers import file_object, file_objects
 from vllm_batch.lib.clock import database_now
-from vllm_batch.lib.errors import NotFound
+from vllm_batch.lib.errors import InsufficientStorage, NotFound
 from vllm_batch.lib.pagination import Cursor, PageLimits, paginate
 from vllm_batch.lib.parameters import missing
 
@@ -48,12 +49,14 @@ class FileViewSet(ApiViewSet):
         if purpose := request.query_params.get("purpose"):
             # An unknown purpose matches nothing; NUL cannot be in a query to the DB.
             listed = listed.filter(purpose=purpose.replace("\0", "?"))
-        return Response(paginate(listed, everything, cursor, file_object))
+        return Response(paginate(listed, everything, cursor, file_objects))
 
     @extend_schema(**schema.CREATE)
     def create(self, request: Request) -> Response:
         """Upload a file."""
-        content_length(request.META)  # without one, DRF sees no body at all
+        length = content_length(request.META)  # without, DRF sees no body at all
+        if is_reached(length):
+            raise InsufficientStorage
         try:
             fields = {key: str(value) for key, value in request.POST.items()}
         except UnsupportedMediaType:

@@ -10,7 +10,13 @@ from tests.rig.stack import Stack
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """The whole product on stub engines, shared: each test has its own project."""
-    stack = Stack(BATCH_COMPLETION_WINDOWS="24h,5s", WORKER_LEASE_SECONDS="10")
+    stack = Stack(
+        BATCH_COMPLETION_WINDOWS="24h,5s",
+        WORKER_LEASE_SECONDS="10",
+        WEBHOOK_ALLOW_HTTP="true",
+        WEBHOOK_ALLOWED_HOSTS="127.0.0.1:*",
+        WEBHOOK_RETRY_SECONDS="1,1,1",
+    )
     try:
         stack.start()
         yield stack

@@ -11,6 +11,7 @@ redirects (a redirected POST loses its body: contract 1.1).
 from django.urls import path, re_path
 
 from accounts.api import UnknownRoute
+from batches.handlers.webhook.views import WebhookEndpointViewSet
 from batches.views import BatchViewSet
 from files.views import FileViewSet
 from workers.views import ModelViewSet
@@ -27,6 +28,30 @@ urlpatterns = [
     path("batches", BatchViewSet.as_view({"get": "list", "post": "create"})),
     path("batches/<str:batch_id>", BatchViewSet.as_view({"get": "retrieve"})),
     path("batches/<str:batch_id>/cancel", BatchViewSet.as_view({"post": "cancel"})),
+    path("batches/<str:batch_id>/retry", BatchViewSet.as_view({"post": "retry"})),
+    path("batches/<str:batch_id>/results", BatchViewSet.as_view({"get": "results"})),
+    path(
+        "webhook_endpoints",
+        WebhookEndpointViewSet.as_view({"get": "list", "post": "create"}),
+    ),
+    path(
+        "webhook_endpoints/<str:webhook_endpoint_id>",
+        WebhookEndpointViewSet.as_view(
+            {"get": "retrieve", "post": "update", "delete": "destroy"}
+        ),
+    ),
+    path(
+        "webhook_endpoints/<str:webhook_endpoint_id>/rotate_secret",
+        WebhookEndpointViewSet.as_view({"post": "rotate_secret"}),
+    ),
+    path(
+        "webhook_endpoints/<str:webhook_endpoint_id>/test",
+        WebhookEndpointViewSet.as_view({"post": "test"}),
+    ),
+    path(
+        "webhook_event_types",
+        WebhookEndpointViewSet.as_view({"get": "event_types"}),
+    ),
     path("models", ModelViewSet.as_view({"get": "list"})),
     path("models/<path:model>", ModelViewSet.as_view({"get": "retrieve"})),
     re_path(

@@ -26,6 +26,8 @@ API_PATH = "/v1"
 
 # Who knows which models there are. A dotted path, because imports point up only.
 MODEL_CATALOG = "workers.catalog.find_models"
+# Who knows which workers there are, and what they do.
+WORKER_STATUS = "workers.status.find_workers"
 
 # Engine classes by the name a served model uses for them.
 ENGINES = {
@@ -33,6 +35,9 @@ ENGINES = {
     "openai_http": "workers.engines.openai_http.OpenAIHttpEngine",
     "stub": "workers.engines.stub.StubEngine",
 }
+
+# Result handlers besides those that apps register in `result_handlers.py`.
+RESULT_HANDLERS = ["batches.handlers.webhook.handler.WebhookHandler"]
 
 BATCH_STORAGE: dict[str, Any] = {
     "BACKEND": "files.storage.DurableFileSystemStorage",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
 from django.core.exceptions import ImproperlyConfigured
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, NonNegativeInt, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -16,6 +16,7 @@ DAY = 86_400
 SLOT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": DAY}
 CommaList = Annotated[list[str], NoDecode]
+Waits = Annotated[list[NonNegativeInt], NoDecode]
 
 
 def window_seconds(window: str) -> int:
@@ -88,8 +89,22 @@ class Environment(BaseSettings):
     BATCH_CHUNK_LINES: int = Field(
         1024, gt=0, description="Lines in a chunk, the unit a worker claims."
     )
+    BATCH_CHUNK_BYTES: int = Field(
+        8_388_608,
+        gt=0,
+        description="… or bytes, if that is less. A worker reads it whole.",
+    )
+    BATCH_FOLD_DUPLICATES: bool = Field(
+        True,
+        description="Run equal lines of a batch once, where answers cannot differ.",
+    )
     FILE_LIFETIME_SECONDS: int = Field(
         30 * DAY, ge=3600, description="Life of batch input and output files."
+    )
+    DISK_RESERVE_BYTES: int = Field(
+        1 << 30,
+        ge=0,
+        description="Free space on the files' disk below which nothing new starts.",
     )
     WORKER_SLOT: str = Field(
         "gpu0",
@@ -120,10 +135,35 @@ class Environment(BaseSettings):
         900, ge=10, description="How long an engine may take to load its model."
     )
 
+    ENGINE_STALL_SECONDS: int = Field(
+        120, ge=2, description="An engine with requests and no progress is replaced."
+    )
+    HANDLER_RETRY_SECONDS: Waits = Field(
+        [10, 60, 300, 1800, 7200, 21_600],
+        description="Waits before a result handler that failed is tried again.",
+    )
+    HANDLER_TIMEOUT_SECONDS: int = Field(
+        3600, ge=60, description="How long one call of a result handler may take."
+    )
+    WEBHOOK_RETRY_SECONDS: Waits = Field(
+        [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400],
+        description="Waits before a webhook that failed is sent again.",
+    )
+    WEBHOOK_ALLOW_HTTP: bool = Field(
+        False, description="Send webhooks to http:// URLs too. For trusted networks."
+    )
+    WEBHOOK_ALLOWED_HOSTS: CommaList = Field(
+        [],
+        description="Private hosts webhooks may reach: host, host:port or host:*.",
+    )
+
     @field_validator(
         "ALLOWED_HOSTS",
         "CSRF_TRUSTED_ORIGINS",
         "BATCH_COMPLETION_WINDOWS",
+        "HANDLER_RETRY_SECONDS",
+        "WEBHOOK_RETRY_SECONDS",
+        "WEBHOOK_ALLOWED_HOSTS",
         mode="before",
     )
     @classmethod
@@ -137,6 +177,14 @@ class Environment(BaseSettings):
     def _postgresql(cls, value: str) -> str:
         if value and not value.startswith(("postgresql://", "postgres://")):
             raise ValueError("write it as postgresql://user:password@host/name")
+        return value
+
+    @field_validator("WEBHOOK_ALLOWED_HOSTS")
+    @classmethod
+    def _hosts(cls, value: list[str]) -> list[str]:
+        for host in value:
+            if not re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:(\d+|\*))?", host):
+                raise ValueError(f"'{host}' is not host, host:port or host:*")
         return value
 
     @field_validator("BATCH_COMPLETION_WINDOWS")

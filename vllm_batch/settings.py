@@ -52,8 +52,8 @@ def _databases() -> dict[str, Any]:
             "TEST": {"NAME": VLLM_BATCH.DATA_DIR / "test.sqlite3"},
         }
     database: dict[str, Any] = {**dj_database_url.parse(VLLM_BATCH.DATABASE_URL)}
-    # A pool does not survive a fork, and the worker's processes fork: their threads keep
-    # a connection each instead.
+    # A pool does not survive a fork, and the worker's processes fork: there, threads
+    # keep a connection each instead.
     if not VLLM_BATCH.DATABASE_POOL:
         database |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
     database["OPTIONS"] = {

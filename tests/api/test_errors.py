@@ -159,4 +159,5 @@ def test_a_body_that_is_no_object_is_400(body):
 def test_a_page_that_is_not_there_says_where_to_go(client):
     page = client.get("/nowhere")
 
-    assert page.status_code == 404 and "nothing at this address" in page.content.decode()
+    assert page.status_code == 404
+    assert "nothing at this address" in page.content.decode()

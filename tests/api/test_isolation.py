@@ -9,12 +9,23 @@ from django.test import Client
 from batches.models import BatchJob
 from batches.tasks import attend
 from files.models import File
+from tests.batches.handlers.cast import make_endpoint
 from tests.factories import CHAT, make_batch, make_client, make_file, make_project
 
 pytestmark = pytest.mark.django_db
 
 FILE_ROUTES = ["/v1/files/{id}", "/v1/files/{id}/content"]
-BATCH_ROUTES = ["/v1/batches/{id}", "/v1/batches/{id}/cancel"]
+BATCH_ROUTES = [
+    "/v1/batches/{id}",
+    "/v1/batches/{id}/cancel",
+    "/v1/batches/{id}/retry",
+    "/v1/batches/{id}/results",
+]
+ENDPOINT_ROUTES = [
+    "/v1/webhook_endpoints/{id}",
+    "/v1/webhook_endpoints/{id}/rotate_secret",
+    "/v1/webhook_endpoints/{id}/test",
+]
 METHODS = ["get", "head", "post", "put", "patch", "delete"]
 CURSORS = [("/v1/files?after={id}", "file-"), ("/v1/batches?after={id}", "batch_")]
 
@@ -48,6 +59,36 @@ def test_a_strangers_batch_looks_like_none(path, method):
 
     assert foreign == ask(client, method, path, "batch_" + "0" * 32)
     assert foreign[0] in (404, 405)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("path", ENDPOINT_ROUTES)
+def test_a_strangers_webhook_endpoint_looks_like_none(path, method):
+    endpoint = make_endpoint()
+    client = make_client()
+
+    foreign = ask(client, method, path, endpoint.pk)
+
+    assert foreign == ask(client, method, path, "whe_" + "0" * 32)
+    assert foreign[0] in (404, 405)
+
+
+def test_a_strangers_webhook_endpoint_is_an_unknown_cursor():
+    client, path = make_client(), "/v1/webhook_endpoints?after={id}"
+
+    foreign = ask(client, "get", path, make_endpoint().pk)
+
+    assert foreign == ask(client, "get", path, "whe_" + "0" * 32)
+    assert foreign[0] == 404
+
+
+def test_the_list_of_webhook_endpoints_holds_the_callers_own_only():
+    make_endpoint()
+    own = make_endpoint()
+
+    data = make_client(own.project).get("/v1/webhook_endpoints").json()["data"]
+
+    assert [item["id"] for item in data] == [own.pk]
 
 
 @pytest.mark.parametrize(("path", "prefix"), CURSORS)

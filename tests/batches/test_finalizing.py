@@ -1,6 +1,7 @@
 """Output and error files: one record a line, one winner, no leftovers."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,9 @@ import pytest
 from batches import finalizing, records, segments
 from batches.finalizing import finalize
 from batches.models import BatchJob, Chunk, Segment
-from batches.tasks import attend
+from batches.tasks import attend, purge
 from files.models import File, batch_storage
-from tests.batches.test_segments import BAD, GOOD, claim
+from tests.batches.storing import BAD, GOOD, claim
 from tests.factories import lines, make_running_batch
 from vllm_batch.lib.clock import database_now
 
@@ -25,7 +26,7 @@ def run_lines(batch: BatchJob, *outcomes: Any) -> None:
     for number, outcome in enumerate(outcomes, 1):
         custom_id = json.dumps(f"l{number - 1}").encode()
         record = records.answered(batch.pk, number, custom_id, "req_1", outcome)
-        results.add(record, outcome)
+        results.add(record, outcome, number, custom_id)
     segment = segments.write(held, 1, results)
     done = bytes([(1 << len(outcomes)) - 1])
     segments.commit(held, segment, results, done)
@@ -44,6 +45,10 @@ def ids(file_id: str | None) -> list[str]:
         return []
     with batch_storage().open(File.objects.get(pk=file_id).path) as file:
         return [json.loads(text)["custom_id"] for text in file.read().splitlines()]
+
+
+# Less than nothing: what ended this very moment ended long enough ago.
+SOON = timedelta(seconds=-5)
 
 
 def stored(storage: Path) -> int:
@@ -151,6 +156,7 @@ def overtaken(batch: BatchJob, monkeypatch: Any, module: Any, name: str) -> list
     def overtake(*args: Any) -> Any:
         monkeypatch.setattr(module, name, original)
         wins.append(finalize(second, lambda: None))
+        segments.purge_ended(keep=SOON)
         return original(*args)
 
     monkeypatch.setattr(module, name, overtake)
@@ -206,14 +212,15 @@ def test_a_worker_that_holds_a_chunk_is_waited_for():
     assert batch.status == "cancelling" and batch.error_file_id is None
 
 
-def test_segments_are_gone_once_the_files_are_there(storage):
+def test_segments_stay_a_while_for_those_who_read_them(storage):
     batch = make_running_batch(*lines(1))
     run_lines(batch, GOOD)
 
     ended(batch)
+    purge()
 
-    assert not Segment.objects.exists()
-    assert stored(storage) == 2  # the input and the output
+    assert Segment.objects.exists()
+    assert stored(storage) == 3  # the input, the segment and the output
 
 
 def test_damaged_results_fail_the_batch_and_are_not_delivered(storage):

@@ -8,6 +8,7 @@ from django_q.models import OrmQ
 
 from batches import actions
 from batches.models import BatchJob
+from batches.orders import BatchOrder
 from tests.factories import CHAT, make_client, make_project
 from vllm_batch.lib.errors import Conflict
 
@@ -85,18 +86,18 @@ def test_a_key_that_is_too_long_is_refused():
 
 def lose_the_race(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the first look for the key find nothing, as if both had come at once."""
-    look = actions._repeated
+    look = actions.repeated
     blind_looks = iter([True])
 
     def blind(*args: Any) -> BatchJob | None:
         return None if next(blind_looks, False) else look(*args)
 
-    monkeypatch.setattr(actions, "_repeated", blind)
+    monkeypatch.setattr(actions, "repeated", blind)
 
 
 def test_of_two_equal_orders_at_once_the_second_gets_the_first_batch(monkeypatch):
     project = make_project()
-    order = actions.BatchOrder(**ORDER)
+    order = BatchOrder(**ORDER)
     first = actions.create(project, order, "once")
     lose_the_race(monkeypatch)
 
@@ -107,12 +108,10 @@ def test_of_two_equal_orders_at_once_the_second_gets_the_first_batch(monkeypatch
 
 def test_of_two_different_orders_at_once_the_second_is_refused(monkeypatch):
     project = make_project()
-    actions.create(project, actions.BatchOrder(**ORDER), "once")
+    actions.create(project, BatchOrder(**ORDER), "once")
     lose_the_race(monkeypatch)
 
     with pytest.raises(Conflict):
-        actions.create(
-            project, actions.BatchOrder(**ORDER, metadata={"a": "b"}), "once"
-        )
+        actions.create(project, BatchOrder(**ORDER, metadata={"a": "b"}), "once")
 
     assert BatchJob.objects.count() == 1

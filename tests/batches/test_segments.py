@@ -1,65 +1,26 @@
 """Segments: durable results that only the chunk's owner can make count."""
 
 import io
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from batches import records, segments
+from batches import segments
 from batches.exceptions import Fenced, SegmentDamaged
-from batches.models import BatchJob, Chunk, FailedRequest, Segment
-from batches.outcomes import Outcome, Usage
-from batches.segments import Claim, Results
-from tests.factories import lines, make_batch, make_chunk, make_running_batch
+from batches.models import BatchJob, Chunk, Segment
+from batches.segments import Claim
+from tests.batches.storing import BAD, GOOD, claim, results_of, store
+from tests.factories import lines, make_running_batch
 from vllm_batch.lib.clock import database_now
 
 pytestmark = pytest.mark.django_db
-
-GOOD = Outcome(200, b"{}", Usage(7, 2, 3, 1))
-BAD = Outcome(400, b'{"error":{}}', Usage())
-
-
-def claim(chunk: Chunk, owner: str = "alice") -> Claim:
-    """Lease a chunk for an owner, with a new fence."""
-    found = segments.claim_next(owner, 60, Chunk.objects.filter(pk=chunk.pk))
-    assert found is not None
-    return Claim(
-        chunk_id=found.pk,
-        batch_id=found.batch_id,
-        index=found.index,
-        fence=found.fence,
-        owner=owner,
-    )
-
-
-def results_of(*outcomes: Outcome, first: int = 1) -> Results:
-    results = Results()
-    for number, outcome in enumerate(outcomes, first):
-        record = records.answered("batch_1", number, b'"a"', "req_1", outcome)
-        results.add(record, outcome, number, b'"a"')
-    return results
-
-
-def store(held: Claim, *outcomes: Outcome, sequence: int = 1) -> Segment:
-    results = results_of(*outcomes, first=10 * sequence)
-    segment = segments.write(held, sequence, results)
-    segments.commit(held, segment, results, b"\x01")
-    return segment
 
 
 def rows() -> list[Any]:
     """Return everything that a commit may change."""
     tables: list[Any] = [BatchJob, Chunk, Segment]
     return [list(table.objects.order_by("pk").values()) for table in tables]
-
-
-@pytest.fixture
-def chunk() -> Chunk:
-    """A chunk of three lines."""
-    batch = make_batch(*lines(3), status="in_progress", total=3)
-    return make_chunk(batch, span=3, line_count=3)
 
 
 def test_a_commit_counts_lines_and_tokens(chunk):
@@ -272,69 +233,3 @@ def test_a_chunk_is_claimed_by_one_even_if_two_saw_it():
 
     assert first is not None and second is None
     assert Chunk.objects.get().lease_owner == "alice"
-
-
-def test_failed_lines_become_dead_letters_in_the_same_transaction(chunk):
-    held = claim(chunk)
-    failed = replace(BAD, cause="invalid_request", message="no\0 \ud800", attempts=2)
-
-    store(held, GOOD, failed)
-
-    letter = FailedRequest.objects.get()
-    assert (letter.batch_id, letter.line, letter.custom_id) == (chunk.batch_id, 11, "a")
-    assert (letter.cause, letter.status, letter.attempts) == ("invalid_request", 400, 2)
-    assert letter.message == "no\ufffd ?"
-
-
-def test_outcomes_of_their_own_are_counted(chunk):
-    held, results = claim(chunk), Results()
-    results.add(b"{}\n", replace(GOOD, is_cut_off=True), 1, b'"a"')
-    results.add(b"{}\n", replace(GOOD, is_invalid_output=True), 2, b'"b"')
-    results.add_folded(b"{}\n", GOOD)
-
-    segments.commit(held, segments.write(held, 1, results), results, b"\x07")
-
-    batch = BatchJob.objects.get()
-    assert (batch.cut_off, batch.invalid_output, batch.folded) == (1, 1, 1)
-    assert batch.completed == 3 and batch.input_tokens == 2 * GOOD.usage.input_tokens
-
-
-def vanish() -> None:
-    """Let the leases run out, as after the death of their holder."""
-    Chunk.objects.update(lease_expires_at=database_now() - timedelta(seconds=1))
-
-
-def test_a_holder_that_vanished_without_a_result_is_counted(chunk):
-    claim(chunk)
-    vanish()
-    segments.probe(claim(chunk, "bob"), 7)
-    chunk.refresh_from_db()
-    first = chunk.crash_count
-    vanish()
-
-    claim(chunk, "carol")
-
-    chunk.refresh_from_db()
-    assert (first, chunk.crash_count, chunk.probed_line) == (1, 2, 7)
-
-
-def test_a_result_makes_the_count_start_again(chunk):
-    claim(chunk)
-    vanish()
-    store(claim(chunk), GOOD)
-    vanish()
-
-    claim(chunk)
-
-    chunk.refresh_from_db()
-    assert chunk.crash_count == 0
-
-
-def test_a_chunk_that_was_given_back_did_not_crash(chunk):
-    claim(chunk)
-    Chunk.objects.update(lease_owner="", lease_expires_at=None, probed_line=3)
-
-    claim(chunk)
-
-    chunk.refresh_from_db()
-    assert (chunk.crash_count, chunk.probed_line) == (0, None)

@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand
 from django.urls import URLPattern
 from django.utils.module_loading import import_string
 
+from batches.models import Cause
 from tests.rig.process import ROOT
 from vllm_batch import api_urls, app_settings
 from vllm_batch.environment import BASE_DIR, Environment
@@ -65,7 +66,7 @@ def shown(default: object) -> str:
     if isinstance(default, Path):
         return f"`{default.relative_to(BASE_DIR)}`"
     if isinstance(default, list):
-        default = ",".join(default)
+        default = ",".join(map(str, default))
     return f"`{default}`" if default != "" else "empty"
 
 
@@ -140,8 +141,8 @@ def routes() -> Iterator[str]:
 
 
 def test_the_routes_and_no_others_are_documented():
-    page = REFERENCE / "api.md"
-    headed = re.findall(r"^### `(.+)`$", text(page), flags=re.M)
+    pages = "".join(text(REFERENCE / name) for name in ("api.md", "webhooks.md"))
+    headed = re.findall(r"^### `(.+)`$", pages, flags=re.M)
     assert sorted(headed) == sorted(routes())
 
 
@@ -164,7 +165,8 @@ def test_the_error_codes_and_no_others_are_documented():
     page = REFERENCE / "errors.md"
     faults, codes = error_codes(), set(table_rows(page))
     assert faults <= codes
-    assert codes - faults == {"batch_cancelled", "batch_expired"}
+    unexecuted = {"batch_cancelled", "batch_expired"}
+    assert codes - faults == unexecuted | set(Cause.values) - {"invalid_request"}
 
 
 def links(page: Path) -> list[str]:

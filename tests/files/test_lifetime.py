@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from batches.models import BatchJob
-from batches.sweeping import purge_files
+from batches.purging import purge_files
 from files.models import File
 from tests.factories import make_batch, make_client, make_file, make_project
 from tests.files.uploads import form, send

@@ -3,12 +3,28 @@
 Sources: contract 1.3–1.5 (spec `ErrorResponse`, SDK `_exceptions.py`).
 """
 
+import errno
+import logging
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.db import (
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    NotSupportedError,
+    ProgrammingError,
+)
 from django.http import Http404, JsonResponse, UnreadablePostError
 from rest_framework import exceptions, status
 from rest_framework.response import Response
+
+logger = logging.getLogger(__name__)
+
+RETRY_DATABASE_SECONDS, RETRY_DISK_SECONDS = 5, 60
+# What a database says about our own statements; all else means that it is away.
+_OUR_OWN_FAULT = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
 
 
 class ApiError(exceptions.APIException):
@@ -74,6 +90,69 @@ class Conflict(ApiError):
         super().__init__(message, headers={"x-should-retry": "false"}, **details)
 
 
+class _ServerError(ApiError):
+    """The server cannot do it now; a later try may work."""
+
+    error_type = "server_error"
+
+    def __init__(self, message: str, *, code: str, retry_seconds: int) -> None:
+        headers = {"Retry-After": str(retry_seconds)}
+        super().__init__(message, code=code, headers=headers)
+
+
+class DatabaseUnavailable(_ServerError):
+    """The database does not answer (503)."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database does not answer at the moment. Try again in a few seconds.",
+            code="database_unavailable",
+            retry_seconds=RETRY_DATABASE_SECONDS,
+        )
+
+
+class InsufficientStorage(_ServerError):
+    """The disk has no room but its reserve (507)."""
+
+    status_code = status.HTTP_507_INSUFFICIENT_STORAGE
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server's disk is full. Nothing was stored. Try again later, or tell"
+            " whoever runs the server (DISK_RESERVE_BYTES).",
+            code="insufficient_storage",
+            retry_seconds=RETRY_DISK_SECONDS,
+        )
+
+
+def is_database_away(error: Exception) -> bool:
+    """Tell whether the database did not answer, rather than refuse a statement."""
+    is_database = isinstance(error, (DatabaseError, InterfaceError))
+    return is_database and not isinstance(error, _OUR_OWN_FAULT)
+
+
+def as_passing(error: Exception) -> ApiError | None:
+    """Return the answer to a fault that is not ours and may pass, else None."""
+    if _is_full(error) or _is_full(error.__cause__):
+        logger.error("the disk is full: %s", error)
+        return InsufficientStorage()
+    if is_database_away(error):
+        logger.error("the database does not answer", exc_info=error)
+        return DatabaseUnavailable()
+    return None
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Tell whether a disk is full: a file's, SQLite's or PostgreSQL's."""
+    return (
+        getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+        or getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"
+        or getattr(error, "sqlstate", "") == "53100"
+    )
+
+
 def envelope(
     message: str,
     *,
@@ -119,7 +198,7 @@ def _as_api_error(error: Exception, context: dict[str, Any]) -> ApiError | None:
         return InvalidRequest(f"The request could not be read: {error}")
     if isinstance(error, exceptions.APIException):
         return _from_drf(error, context)
-    return None
+    return as_passing(error)
 
 
 _JSON_TEXT = (

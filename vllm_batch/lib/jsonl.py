@@ -68,6 +68,8 @@ def one_line(document: bytes) -> bytes:
     if b"\n" in document or b"\r" in document:
         # Valid JSON has raw newlines as white space only, never inside a string.
         document = document.replace(b"\n", b" ").replace(b"\r", b" ")
+    if document.isascii():
+        return document  # looked for at once, the separators cost 40 times as much
     for raw, escaped in _SEPARATORS:
         if raw in document:
             document = document.replace(raw, escaped)

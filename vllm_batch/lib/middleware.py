@@ -9,7 +9,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from vllm_batch.lib.errors import error_response
+from vllm_batch.lib.errors import as_passing, error_response
 from vllm_batch.lib.ids import new_id
 
 logger = logging.getLogger(__name__)
@@ -57,6 +57,13 @@ class ApiMiddleware:
         """Answer a crash inside an API view with a logged, empty-handed 500."""
         if not self._is_api(request):
             return None
+        if passing := as_passing(error):
+            response = error_response(
+                passing.status_code, passing.message, code=passing.code
+            )
+            for name, value in passing.headers.items():
+                response[name] = value
+            return response
         logger.exception("request failed", extra={"path": request.path})
         return error_response(
             500,

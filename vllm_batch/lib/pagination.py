@@ -4,7 +4,7 @@ Source: contract 4. The order is (created_at, id), which is total, so that objec
 one second are neither lost nor repeated.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -50,7 +50,7 @@ def paginate(
     listed: QuerySet[M],
     everything: QuerySet[M],
     cursor: Cursor,
-    serialize: Callable[[M], dict[str, Any]],
+    serialize: Callable[[Sequence[M]], list[dict[str, Any]]],
 ) -> dict[str, Any]:
     """Return one page of `listed` as a list object.
 
@@ -63,7 +63,7 @@ def paginate(
     sign = "" if cursor.is_ascending else "-"
     rows = rows.order_by(f"{sign}created_at", f"{sign}id")
     found = list(rows[: cursor.limit + 1])
-    data = [serialize(row) for row in found[: cursor.limit]]
+    data = serialize(found[: cursor.limit])
     return {
         "object": "list",
         "data": data,

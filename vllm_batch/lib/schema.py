@@ -30,6 +30,8 @@ _TEXTS = {
     411: "The upload has no Content-Length.",
     413: "The body is too large.",
     415: "The content type is not served here.",
+    503: "The database does not answer; Retry-After says when to try again.",
+    507: "The disk is full but for its reserve; Retry-After says when to try again.",
 }
 
 
@@ -39,7 +41,7 @@ def answers(success: Any, *errors: int) -> dict[Any, Any]:
         200: success,
         **{
             status: OpenApiResponse(ErrorEnvelopeSchema, description=_TEXTS[status])
-            for status in (401, 403, *errors)
+            for status in (401, 403, *errors, 503)
         },
     }
 

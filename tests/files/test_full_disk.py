@@ -1,0 +1,178 @@
+"""A full disk: uploads are refused before the reserve is touched, and leave nothing."""
+
+import errno
+import os
+import time
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import Storage
+
+from files import reserve
+from files.incoming import IncomingFile
+from files.litter import purge_incoming
+from files.models import File, batch_storage
+from tests.factories import make_client
+from tests.files.uploads import form, send
+
+pytestmark = pytest.mark.django_db
+HUGE = 1 << 60
+
+
+class NoBody:
+    """A body that must not be read."""
+
+    def read(self, size: int = -1) -> bytes:
+        raise AssertionError("the body was read")
+
+    readline = read
+
+
+def files(storage: Path) -> list[Path]:
+    return [path for path in storage.rglob("*") if path.is_file()]
+
+
+def refused(response: Any) -> None:
+    assert response.status_code == 507, response.content
+    error = response.json()["error"]
+    assert (error["type"], error["code"]) == ("server_error", "insufficient_storage")
+    assert 1 <= int(response["Retry-After"]) <= 120
+    assert response["x-request-id"]
+
+
+def test_the_reserve_is_reached_when_less_is_free(configure):
+    free = reserve.free_bytes()
+    assert free is not None and not reserve.is_reached()
+
+    configure(DISK_RESERVE_BYTES=HUGE)
+
+    assert reserve.is_reached()
+
+
+def test_what_is_to_come_counts(configure, monkeypatch):
+    configure(DISK_RESERVE_BYTES=100)
+    monkeypatch.setattr(reserve, "free_bytes", lambda: 150)
+
+    assert not reserve.is_reached(50)
+    assert reserve.is_reached(51)
+
+
+def test_a_storage_elsewhere_has_no_reserve(configure, monkeypatch):
+    configure(DISK_RESERVE_BYTES=HUGE)
+    monkeypatch.setattr(reserve, "batch_storage", Storage)
+
+    assert reserve.free_bytes() is None and not reserve.is_reached(HUGE)
+
+
+def test_a_folder_that_is_not_there_yet_is_on_its_parents_disk(storage):
+    assert not storage.exists()
+
+    assert reserve.free_bytes()
+
+
+def test_an_upload_that_would_touch_the_reserve_is_not_even_read(configure):
+    configure(DISK_RESERVE_BYTES=HUGE)
+    body: Any = NoBody()
+
+    refused(send(make_client(), body, length=1000))
+
+    assert not File.objects.exists()
+
+
+def test_an_upload_is_taken_again_once_there_is_room(configure):
+    client = make_client()
+    configure(DISK_RESERVE_BYTES=HUGE)
+    refused(send(client, form()))
+
+    configure(DISK_RESERVE_BYTES=0)
+
+    assert send(client, form()).status_code == 200
+
+
+def full(*args: object, **kwargs: object) -> Any:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_that_fills_up_meanwhile_is_507(storage, monkeypatch, code):
+    def write(self: IncomingFile, data: bytes) -> None:
+        raise OSError(code, "no room")
+
+    monkeypatch.setattr(IncomingFile, "write", write)
+
+    refused(send(make_client(), form()))
+
+    assert files(storage) == [] and not File.objects.exists()
+
+
+@pytest.mark.parametrize(("name", "call"), [("link", 1), ("fsync", 1), ("fsync", 2)])
+def test_a_disk_that_is_full_at_the_very_end_is_507(storage, monkeypatch, name, call):
+    original, calls = getattr(os, name), count(1)
+
+    def fail(*args: Any) -> Any:
+        return full() if next(calls) == call else original(*args)
+
+    monkeypatch.setattr(os, name, fail)
+
+    refused(send(make_client(), form()))
+
+    assert files(storage) == [] and not File.objects.exists()
+
+
+def test_another_fault_of_the_disk_is_a_500(storage, monkeypatch):
+    def broken(*args: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "link", broken)
+
+    assert send(make_client(), form()).status_code == 500
+    assert files(storage) == []
+
+
+def test_a_temporary_file_whose_rest_cannot_be_written_is_removed(monkeypatch):
+    incoming = IncomingFile("in.jsonl")
+    monkeypatch.setattr(incoming._file, "close", full)
+
+    incoming.discard()
+
+    assert not incoming.path.exists()
+
+
+def test_a_copy_that_does_not_fit_leaves_no_part_of_it(storage, monkeypatch):
+    monkeypatch.setattr(os, "fsync", full)
+
+    with pytest.raises(OSError, match="No space left"):
+        batch_storage().save("a", ContentFile(b"content"))
+
+    assert files(storage) == []
+
+
+def aged(folder: Path, name: str, hours: float) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_bytes(b"x")
+    moment = time.time() - 3600 * hours
+    os.utime(path, (moment, moment))
+    return path
+
+
+@pytest.mark.parametrize("name", ["upload-abc", "final-abc"])
+def test_old_temporary_files_are_litter(storage, name):
+    old = aged(storage / "incoming", name, 25)
+    new = aged(storage / "incoming", f"{name}d", 23)
+
+    assert purge_incoming() == 1
+    assert new.exists() and not old.exists()
+
+
+def test_other_peoples_temporary_files_stay(storage):
+    path = aged(storage / "incoming", "mine.upload", 1000)
+
+    assert purge_incoming() == 0 and path.exists()
+
+
+def test_no_folder_is_no_litter():
+    assert purge_incoming() == 0
