@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 PORT ?= 4080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup engine demo run worker test lint format bench clean
+.PHONY: help setup engine demo run worker test test-faults lint format bench clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
 
 $(VENV)/.server: requirements.txt requirements-dev.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed"; exit 1; }
@@ -35,6 +35,9 @@ worker: $(VENV)/.engine ## run the GPU worker and the ops queue
 
 test: $(VENV)/.engine ## bring up PostgreSQL, run checks and all tests
 	@VENV=$(VENV) sh tests/run.sh
+
+test-faults: $(VENV)/.engine ## kill, cut and stop everything for a quarter of an hour
+	@VENV=$(VENV) FAULTS=long sh tests/faults.sh
 
 lint: $(VENV)/.server ## ruff, mypy, import-linter, migrations
 	$(BIN)/ruff check .

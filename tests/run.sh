@@ -19,4 +19,7 @@ echo "== tests on SQLite"
 DATABASE_URL='' "$bin/python" -m pytest tests/accounts tests/api tests/batches tests/files tests/workers -m "not vllm and not conformance"
 
 echo "== tests on PostgreSQL"
-"$bin/python" -m tests.rig.postgres "$bin/python" -m pytest "$@"
+"$bin/python" -m tests.rig.postgres "$bin/python" -m pytest --ignore=tests/faults "$@"
+
+echo "== faults"
+sh tests/faults.sh

@@ -1,6 +1,7 @@
 """The workers app."""
 
 import os
+from typing import Any
 
 from django.apps import AppConfig
 
@@ -15,9 +16,22 @@ class WorkersConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """In a worker's process: let no forked child outlive its parent."""
-        if os.environ.get("RUNWORKER_CHILD"):
-            from workers.lifeline import end_with_parent
+        """In a worker's process: no fork outlives its parent, no engine has a twin."""
+        if not os.environ.get("RUNWORKER_CHILD"):
+            return
+        from workers.lifeline import tie_forks
 
-            end_with_parent()
-            os.register_at_fork(after_in_child=end_with_parent)
+        tie_forks()
+        if os.environ.get("Q_CLUSTER_NAME") == "gpu":
+            from django_q.signals import post_spawn
+
+            # Sent in each new worker process, before its first task.
+            post_spawn.connect(_start_only_once, dispatch_uid="vllm_workers")
+
+
+def _start_only_once(**details: Any) -> None:
+    from workers.keeper import TICKET
+    from workers.lifeline import wait_without_ticket
+
+    if ticket := os.environ.get(TICKET):
+        wait_without_ticket(int(ticket))

@@ -21,7 +21,9 @@ logger = logging.getLogger(__name__)
 TRIES = 3
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 30.0
-_UNREACHABLE = b'{"error": {"message": "The engine closed the connection."}}'
+_UNREACHABLE = (
+    b'{"error": {"message": "The engine gave no answer.", "code": "connection"}}'
+)
 _UNEXPECTED = b'{"error": {"message": "The engine failed on this request."}}'
 
 

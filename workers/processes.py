@@ -1,41 +1,74 @@
-"""The processes a GPU slot is made of: queue clusters, each in a group of its own."""
+"""The processes a GPU slot is made of: queue clusters, each under a keeper."""
 
 import logging
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
+
+from workers import family
+from workers.keeper import DRAIN
 
 logger = logging.getLogger(__name__)
 
-FIRST_PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 60.0
-HEALTHY_SECONDS = 60.0
+# A cluster that lived this long is started again at once, others after a pause.
+HEALTHY_SECONDS = 10.0
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+_ROOT = str(Path(__file__).resolve().parents[1])
+_KEEPER = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1));"
+    " from workers.keeper import main; sys.exit(main())"
+)
 
 
 class Cluster:
-    """One `manage.py qcluster`, started again with growing pauses when it ends."""
+    """One `manage.py qcluster` under a keeper, started again when it ends.
 
-    def __init__(self, name: str, extra: Mapping[str, str] | None = None) -> None:
+    `ledger` is the file where its processes are noted.
+    """
+
+    def __init__(
+        self, name: str, ledger: Path, extra: Mapping[str, str] | None = None
+    ) -> None:
         self.name = name
         self.started_at = 0.0
+        self._ledger = ledger
         self._extra = dict(extra or {})
         self._descriptors: list[int] = []
-        self._process: subprocess.Popen[bytes] | None = None
-        self._pause = FIRST_PAUSE_SECONDS
+        self._keeper: subprocess.Popen[bytes] | None = None
+        self._lifeline: int | None = None
+        self._pause = 0.0
         self._not_before = 0.0
 
     @property
     def is_alive(self) -> bool:
-        """Tell whether the cluster's main process runs."""
-        return self._process is not None and self._process.poll() is None
+        """Tell whether the keeper runs: until it ends, something may be left."""
+        return self._keeper is not None and self._keeper.poll() is None
 
-    def inherit(self, variable: str, descriptor: int) -> None:
+    @property
+    def is_ending(self) -> bool:
+        """Tell whether it was asked to end at once and something is left."""
+        return self.is_alive and self._lifeline is None
+
+    @property
+    def pid(self) -> int | None:
+        """The keeper's process id."""
+        return self._keeper.pid if self._keeper else None
+
+    def has(self, pid: int) -> bool:
+        """Tell whether a process belongs to the cluster."""
+        if self._keeper is None:
+            return False
+        return any(one.pid == pid for one in family.descendants(self._keeper.pid))
+
+    def inherit(self, descriptor: int, variable: str = "") -> None:
         """Let the cluster have an open file; `variable` tells it which."""
-        self._extra[variable] = str(descriptor)
+        if variable:
+            self._extra[variable] = str(descriptor)
         self._descriptors.append(descriptor)
 
     def start(self) -> None:
@@ -43,53 +76,78 @@ class Cluster:
         if time.monotonic() < self._not_before:
             return
         self.started_at = time.monotonic()
-        command = [sys.executable, *_manage(), "qcluster"]
-        self._process = subprocess.Popen(  # noqa: S603 - our own command line
-            command,
-            env={
-                **os.environ,
-                **self._extra,
-                "Q_CLUSTER_NAME": self.name,
-                "RUNWORKER_CHILD": "1",
-                # Its processes fork, and psycopg's pool does not survive a fork.
-                "DATABASE_POOL": "false",
-                "DJANGO_SETTINGS_MODULE": os.environ["DJANGO_SETTINGS_MODULE"],
-            },
-            pass_fds=self._descriptors,
+        read_end, self._lifeline = os.pipe()
+        numbers = " ".join(str(number) for number in self._descriptors)
+        keeper = [sys.executable, "-c", _KEEPER, _ROOT]
+        arguments = [str(read_end), str(self._ledger), numbers]
+        self._keeper = subprocess.Popen(  # noqa: S603 - our own command line
+            [*keeper, *arguments, sys.executable, *_manage(), "qcluster"],
+            env=self._environment(),
+            pass_fds=[read_end, *self._descriptors],
             start_new_session=True,
         )
+        os.close(read_end)
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            **self._extra,
+            "Q_CLUSTER_NAME": self.name,
+            "RUNWORKER_CHILD": "1",
+            # Its processes fork, and psycopg's pool does not survive a fork.
+            "DATABASE_POOL": "false",
+            "DJANGO_SETTINGS_MODULE": os.environ["DJANGO_SETTINGS_MODULE"],
+        }
 
     def note_end(self) -> None:
-        """Clear away what an ended cluster left, and plan its next start."""
-        if self._process is None:
+        """Take note of an end and plan the next start; pauses grow if it soon ended."""
+        if self._keeper is None:
             return
-        logger.warning("the %s cluster ended (%s)", self.name, self._process.poll())
         lived = time.monotonic() - self.started_at
-        self._pause = (
-            FIRST_PAUSE_SECONDS
-            if lived > HEALTHY_SECONDS
-            else min(2 * self._pause, LONGEST_PAUSE_SECONDS)
-        )
+        if lived > HEALTHY_SECONDS:
+            self._pause = 0.0
+        else:
+            longer = max(2 * self._pause, FIRST_PAUSE_SECONDS)
+            self._pause = min(longer, LONGEST_PAUSE_SECONDS)
         self._not_before = time.monotonic() + self._pause
+        status = self._keeper.poll()
+        logger.warning(
+            "the %s cluster ended after %.1f s (%s)", self.name, lived, status
+        )
         self.kill()
+        self._keeper = None
 
-    def terminate(self) -> None:
-        """Ask the cluster to end after its running tasks.
-
-        Only its main process is told: a signal to the whole group breaks off tasks
-        and hangs the cluster (reliability §2.2).
-        """
-        if self.is_alive and self._process is not None:
-            self._process.terminate()
+    def drain(self) -> None:
+        """Ask the cluster to end after its running tasks."""
+        if self._lifeline is not None:
+            with suppress(BrokenPipeError):
+                os.write(self._lifeline, DRAIN)
 
     def kill(self) -> None:
-        """End every process of the group at once, engines included."""
-        if self._process is None:
-            return
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        self._process = None
+        """Ask for the end of every process at once, engines included; do not wait.
+
+        The keeper sees the same when this process dies.
+        """
+        if self._lifeline is not None:
+            os.close(self._lifeline)
+            self._lifeline = None
+
+
+def end_orphans(spare: Iterable[int]) -> bool:
+    """End children that came from a dead keeper; tell whether none is left.
+
+    `spare` are the children that are none.
+    """
+    orphans = [
+        member
+        for member in family.descendants(os.getpid())
+        if member.parent == os.getpid() and member.pid not in set(spare)
+    ]
+    for orphan in orphans:
+        family.end([orphan, *family.descendants(orphan.pid)])
+        with suppress(ChildProcessError):
+            os.waitpid(orphan.pid, os.WNOHANG)
+    return not orphans
 
 
 def _manage() -> list[str]:

@@ -1,6 +1,10 @@
-"""Watch one GPU slot from outside: start, restart, ring, drain (design.md §5)."""
+"""Watch one GPU slot from outside: start, restart, ring, drain (design.md §5).
 
-import fcntl
+Each cluster's keeper sees a vanished process by itself. Here the database is asked
+for what no process table shows: work that nobody takes, a heart that stopped, a
+window of requests without progress.
+"""
+
 import logging
 import os
 import signal
@@ -10,26 +14,29 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from django.core.management.base import CommandError
-from django.db import DatabaseError
+from django.db import Error as DatabaseFailure
 
 from batches.actions import ring_workers
-from batches.models import BatchJob, Chunk
+from batches.models import BatchJob
 from batches.sweeping import ring_purge, sweep
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
+from workers import family
 from workers.database import disconnect, fresh
-from workers.models import Heartbeat, ServedModel
-from workers.processes import Cluster
+from workers.lifeline import adopt_orphans
+from workers.processes import Cluster, end_orphans
 from workers.slot import DRAIN_FD, PRELOAD
+from workers.slot_lock import slot_lock
+from workers.symptoms import STALL_SECONDS, Symptoms, symptoms_of
 
 logger = logging.getLogger(__name__)
 
-STEP_SECONDS = 0.5
+STEP_SECONDS = 0.25
 SWEEP_SECONDS = 1.0
 PURGE_SECONDS = 60.0
-# A queue that wakes nobody for this long is wedged (reliability §2.2).
-STALL_SECONDS = 30.0
+# A connection may have died without a word; its query would wait for ever.
+DATABASE_SECONDS = 20
+ENDING_SECONDS = 10.0
 
 
 class Supervisor:
@@ -37,23 +44,33 @@ class Supervisor:
 
     def __init__(self, slot: str, preload: str = "") -> None:
         self.slot = slot
-        self._ops = Cluster("ops")
-        self._gpu = Cluster("gpu", {"WORKER_SLOT": slot, PRELOAD: preload})
+        folder = conf().DATA_DIR / "slots"
+        self._ops = Cluster("ops", folder / f"{slot}.ops.json")
+        extra = {"WORKER_SLOT": slot, PRELOAD: preload}
+        self._gpu = Cluster("gpu", folder / f"{slot}.gpu.json", extra)
+        self._clusters = (self._gpu, self._ops)
         self._is_ending = threading.Event()
         self._next_sweep = 0.0
         self._next_purge = 0.0
-        self._waiting_since: dict[str, float] = {}
+        self._rung_for = 0.0
+        self._symptoms = {cluster: Symptoms() for cluster in self._clusters}
+        # Children this process had before: nobody's orphans.
+        self._strangers: list[int] = []
 
     def run(self, on_start: Callable[[], None]) -> None:
         """Run until SIGTERM or SIGINT, then drain; `on_start` is called once it works.
 
         Raises CommandError if the slot is taken on this machine.
         """
-        with _slot_lock(self.slot), self._drain_pipe():
+        with slot_lock(self.slot) as lock, self._drain_pipe():
+            # Until the last of its processes is gone, the slot stays taken.
+            self._gpu.inherit(lock)
+            self._strangers = [one.pid for one in family.descendants(os.getpid())]
+            adopt_orphans()
             signal.signal(signal.SIGTERM, self._end)
             signal.signal(signal.SIGINT, self._end)
-            # The first doorbell starts the heartbeat, and loads what is to be warm.
-            ring_workers()
+            signal.signal(signal.SIGALRM, _time_is_up)
+            self._start_clusters()
             on_start()
             while not self._is_ending.is_set():
                 self.step()
@@ -65,58 +82,59 @@ class Supervisor:
 
     def step(self) -> None:
         """Do once what has to be done again and again."""
-        for cluster in (self._ops, self._gpu):
-            if cluster.is_alive:
-                continue
-            cluster.note_end()
-            cluster.start()
+        self._start_clusters()
         now = time.monotonic()
         if now < self._next_sweep:
             return
         self._next_sweep = now + SWEEP_SECONDS
         try:
-            fresh(sweep)
-            self._purge(now)
-            self._watch(now)
-        except DatabaseError as error:
+            with _limited(DATABASE_SECONDS):
+                fresh(sweep)
+                self._ring(now)
+                self._watch(now)
+        except (DatabaseFailure, TimeoutError) as error:
             logger.warning("the database is away: %s", error)
+            # While nothing can be seen, nothing can be found to last.
+            for symptoms in self._symptoms.values():
+                symptoms.forget()
             disconnect()
 
-    def _purge(self, now: float) -> None:
+    def _start_clusters(self) -> None:
+        """Start what is not there, once nothing is left of what was there before."""
+        ended = [cluster for cluster in self._clusters if not cluster.is_alive]
+        for cluster in ended:
+            cluster.note_end()
+        keepers = [cluster.pid for cluster in self._clusters if cluster.pid]
+        if ended and end_orphans([*self._strangers, *keepers]):
+            for cluster in ended:
+                cluster.start()
+
+    def _ring(self, now: float) -> None:
+        if self._rung_for != self._gpu.started_at:
+            # The first doorbell starts the heartbeat, and loads what is to be warm.
+            ring_workers()
+            self._rung_for = self._gpu.started_at
         if now >= self._next_purge:
             self._next_purge = now + PURGE_SECONDS
             ring_purge()
 
     def _watch(self, now: float) -> None:
-        """Restart a cluster that leaves work lying although it could take it."""
+        """Restart a cluster that shows for some time that it is not well."""
         moment = database_now()
-        ops_waits = BatchJob.objects.needing_ops(moment).unattended(moment).exists()
-        self._restart_if_stalled(self._ops, ops_waits, now)
-        gpu_waits = self._is_silent() and self._work_for_us()
-        self._restart_if_stalled(self._gpu, gpu_waits, now)
+        waiting = BatchJob.objects.needing_ops(moment).unattended(moment)
+        stalled = {"it takes no work": STALL_SECONDS} if waiting.exists() else {}
+        self._restart_if(self._ops, stalled, now)
+        self._restart_if(self._gpu, symptoms_of(self.slot, self._gpu.has), now)
 
-    def _is_silent(self) -> bool:
-        """Tell whether the slot's worker shows no life, or idles without a reason."""
-        beat = Heartbeat.objects.filter(slot=self.slot).first()
-        if beat is None or (beat.state == Heartbeat.State.IDLE and not beat.reason):
-            return True
-        age = database_now() - beat.beat_at
-        return age.total_seconds() > STALL_SECONDS
-
-    @staticmethod
-    def _work_for_us() -> bool:
-        enabled = ServedModel.objects.filter(is_enabled=True).values("name")
-        claimable = Chunk.objects.claimable(database_now())
-        return claimable.filter(model__in=enabled).exists()
-
-    def _restart_if_stalled(self, cluster: Cluster, waits: bool, now: float) -> None:
-        if not waits or not cluster.is_alive:
-            self._waiting_since.pop(cluster.name, None)
-            return
-        since = self._waiting_since.setdefault(cluster.name, now)
-        if now - max(since, cluster.started_at) > STALL_SECONDS:
-            logger.error("the %s cluster takes no work: restarting it", cluster.name)
-            self._waiting_since.pop(cluster.name)
+    def _restart_if(
+        self, cluster: Cluster, found: dict[str, float], now: float
+    ) -> None:
+        if not cluster.is_alive or cluster.is_ending:
+            found = {}
+        started_at, symptoms = cluster.started_at, self._symptoms[cluster]
+        lasting = symptoms.note(found, started_at=started_at, now=now)
+        if lasting:
+            logger.error("restarting the %s cluster: %s", cluster.name, lasting)
             cluster.kill()
 
     @contextmanager
@@ -126,7 +144,7 @@ class Supervisor:
         It closes by itself if this process is killed, so nothing outlives it.
         """
         self._read_end, self._write_end = os.pipe()
-        self._gpu.inherit(DRAIN_FD, self._read_end)
+        self._gpu.inherit(self._read_end, DRAIN_FD)
         try:
             yield
         finally:
@@ -136,27 +154,29 @@ class Supervisor:
         os.close(self._write_end)
         limit = conf().WORKER_DRAIN_SECONDS + 10
         logger.info("draining: up to %s s", limit)
-        clusters = (self._gpu, self._ops)
-        for cluster in clusters:
-            cluster.terminate()
-        ends_at = time.monotonic() + limit
-        while time.monotonic() < ends_at and any(c.is_alive for c in clusters):
-            time.sleep(0.1)
-        for cluster in clusters:
+        for cluster in self._clusters:
+            cluster.drain()
+        self._wait_for_end(limit)
+        for cluster in self._clusters:
             cluster.kill()
+        self._wait_for_end(ENDING_SECONDS)
+        end_orphans(self._strangers)
+
+    def _wait_for_end(self, seconds: float) -> None:
+        ends_at = time.monotonic() + seconds
+        while time.monotonic() < ends_at and any(c.is_alive for c in self._clusters):
+            time.sleep(0.05)
+
+
+def _time_is_up(signum: int, frame: FrameType | None) -> None:
+    raise TimeoutError("it did not answer in time")
 
 
 @contextmanager
-def _slot_lock(slot: str) -> Iterator[None]:
-    """Hold the machine-wide lock of the slot: two engines must not share a GPU."""
-    folder = conf().DATA_DIR / "slots"
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / f"{slot}.lock", "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CommandError(
-                f"Slot {slot} already has a worker on this machine. Stop it first, or"
-                " name another slot with --slot."
-            ) from None
+def _limited(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError after so long, also out of a query that waits."""
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
         yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)

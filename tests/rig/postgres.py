@@ -58,12 +58,16 @@ def _from_wheel() -> Path:
 
 
 class Postgres:
-    """One server, in a temporary folder."""
+    """One server, in a temporary folder.
 
-    def __init__(self) -> None:
+    A `careful` one keeps what it has committed when it is stopped at once.
+    """
+
+    def __init__(self, *, careful: bool = False) -> None:
         self.programs = find_programs()
         self.folder = Path(tempfile.mkdtemp(prefix="pg."))
         self.data = self.folder / "data"
+        self._is_careful = careful
         self._as_user: list[str] = []
         if os.geteuid() == 0:
             user = pwd.getpwnam("postgres")
@@ -86,18 +90,27 @@ class Postgres:
             "listen_addresses=''",
             f"unix_socket_directories='{self.folder}'",
             "fsync=off",
-            "synchronous_commit=off",
-            "full_page_writes=off",
+            f"synchronous_commit={'on' if self._is_careful else 'off'}",
+            f"full_page_writes={'on' if self._is_careful else 'off'}",
             "max_connections=200",
         ]
         with open(self.data / "postgresql.conf", "a") as file:
             file.write("\n".join(settings) + "\n")
+        self.resume()
+
+    def resume(self) -> None:
+        """Start the server on the folder it has."""
         self._run("pg_ctl", "-l", str(self.folder / "log"), "-w", "start")
+
+    def halt(self) -> None:
+        """Stop the server at once, as a crash would; its folder stays."""
+        self._run("pg_ctl", "-m", "immediate", "-w", "stop")
 
     def stop(self) -> None:
         """Stop the server and remove every trace."""
         try:
-            self._run("pg_ctl", "-m", "immediate", "-w", "stop")
+            if (self.data / "postmaster.pid").exists():
+                self.halt()
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
 

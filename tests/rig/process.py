@@ -30,6 +30,8 @@ class Process:
         self.log = log
         self.cwd = cwd
         self.popen: subprocess.Popen[bytes] | None = None
+        # Where its own output starts: an earlier process may have used the log.
+        self._start = log.stat().st_size if log.exists() else 0
 
     def start(self) -> "Process":
         """Start it; its output is appended to the log."""
@@ -58,7 +60,9 @@ class Process:
 
     def output(self) -> str:
         """Return what it has printed so far."""
-        return self.log.read_text(errors="replace") if self.log.exists() else ""
+        if not self.log.exists():
+            return ""
+        return self.log.read_bytes()[self._start :].decode(errors="replace")
 
     def wait_for(self, pattern: str, seconds: float = 60) -> re.Match[str]:
         """Wait until the output has the pattern."""

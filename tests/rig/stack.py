@@ -1,6 +1,7 @@
 """The whole product as real processes: web server, stub engine, worker, database."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -40,12 +41,15 @@ class Stack:
     """Start it, use `base_url` and `new_key()`, stop it.
 
     On PostgreSQL (DATABASE_URL) it has a database of its own, else SQLite in `folder`.
+    `client_url` may lead its processes to the server by another way.
     """
 
     def __init__(self, site: Site = STAND_ALONE, /, **environment: str) -> None:
         self.site = site
         self.folder = Path(tempfile.mkdtemp(prefix="stack."))
         self.environment = environment
+        self.server_url = os.environ.get("DATABASE_URL", "")
+        self.client_url = self.server_url
         self._database = ""
         self._keys: list[str] = []
         self.processes: dict[str, Process] = {}
@@ -55,23 +59,27 @@ class Stack:
     @property
     def env(self) -> dict[str, str]:
         """The environment of every process of the stack."""
-        server = os.environ.get("DATABASE_URL", "")
-        url = urlunsplit(urlsplit(server)._replace(path=f"/{self._database}"))
         return {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": f"{self.site.package}.settings",
             "PYTHONUNBUFFERED": "1",
             "DATA_DIR": str(self.folder),
-            "DATABASE_URL": url if server else "",
+            "DATABASE_URL": self.url_of(self.client_url),
             "WEB_CONCURRENCY": "2",
             **self.environment,
         }
 
+    def url_of(self, server: str) -> str:
+        """Return the address of this stack's database on a server."""
+        if not server:
+            return ""
+        return urlunsplit(urlsplit(server)._replace(path=f"/{self._database}"))
+
     def prepare(self) -> None:
         """Create and migrate the database."""
-        if server := os.environ.get("DATABASE_URL"):
+        if self.server_url:
             self._database = f"stack_{uuid.uuid4().hex[:12]}"
-            with psycopg.connect(server, autocommit=True) as connection:
+            with psycopg.connect(self.server_url, autocommit=True) as connection:
                 connection.execute(f"CREATE DATABASE {self._database}")
         self.manage("migrate", "--noinput")
 
@@ -88,25 +96,29 @@ class Stack:
         assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def launch(self, name: str, *command: str) -> Process:
+    def launch(self, name: str, *command: str, **environment: str) -> Process:
         """Start a process of the stack."""
         log = self.folder / f"{name}.log"
-        process = Process(
-            name, list(command), env=self.env, log=log, cwd=self.site.folder
-        )
+        env = {**self.env, **environment}
+        process = Process(name, list(command), env=env, log=log, cwd=self.site.folder)
         self.processes[name] = process.start()
         return process
 
     def start_stub(self) -> None:
         """Start the stub engine and serve its two models through it."""
-        stub = self.launch("stub", PYTHON, "manage.py", "stub_engine", "--port", "0")
-        self.stub_url = stub.wait_for(r"stub engine on (\S+)")[1]
+        self.launch_stub("0")
         models = [
             f'[[model]]\nname = "{name}"\nengine = "openai_http"\n'
             f'source = "{self.stub_url}/v1"\n'
             for name in ("stub", "stub-2")
         ]
         self.load_models("\n".join(models))
+
+    def launch_stub(self, port: str = "") -> None:
+        """Start the stub engine, on its old port unless told otherwise."""
+        port = port or self.stub_url.rpartition(":")[2]
+        stub = self.launch("stub", PYTHON, "manage.py", "stub_engine", "--port", port)
+        self.stub_url = stub.wait_for(r"stub engine on (\S+)")[1]
 
     def load_models(self, toml: str) -> None:
         """Load the models of a TOML text."""
@@ -115,17 +127,20 @@ class Stack:
         self.manage("load_models", str(path))
 
     def start_web(self) -> None:
-        """Start the web server on a free port."""
+        """Start the web server, on a free port or the one it had."""
+        bind = urlsplit(self.base_url).netloc or "127.0.0.1:0"
         web = self.launch(
             "web", PYTHON, "-m", "gunicorn", f"{self.site.package}.wsgi",
-            "--config", str(ROOT / "vllm_batch/gunicorn.py"), "--bind", "127.0.0.1:0",
+            "--config", str(ROOT / "vllm_batch/gunicorn.py"), "--bind", bind,
         )  # fmt: skip
         address = web.wait_for(r"Listening at: (http://\S+)")[1]
         self.base_url = address + self.site.api_path
 
-    def start_worker(self) -> Process:
-        """Start the GPU slot with its ops queue."""
-        worker = self.launch("worker", PYTHON, "manage.py", "runworker")
+    def start_worker(self, slot: str = "gpu0", **environment: str) -> Process:
+        """Start a GPU slot with its ops queue."""
+        name = "worker" if slot == "gpu0" else f"worker-{slot}"
+        command = (PYTHON, "manage.py", "runworker", "--slot", slot)
+        worker = self.launch(name, *command, **environment)
         worker.wait_for("working")
         return worker
 
@@ -146,13 +161,13 @@ class Stack:
         return self._keys.pop()
 
     def stop(self) -> None:
-        """End every process, the worker first, and drop the database."""
-        for name in sorted(self.processes, key=lambda name: name != "worker"):
+        """End every process, the workers first; remove database and folder."""
+        for name in sorted(self.processes, key=lambda n: not n.startswith("worker")):
             self.processes[name].stop()
         if self._database:
-            server = os.environ["DATABASE_URL"]
-            with psycopg.connect(server, autocommit=True) as connection:
+            with psycopg.connect(self.server_url, autocommit=True) as connection:
                 connection.execute(f"DROP DATABASE {self._database} WITH (FORCE)")
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def logs(self) -> str:
         """Return the ends of all logs, for a failure's report."""

@@ -1,0 +1,105 @@
+"""kill -9 at random, over all our processes, while batches run (T01)."""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from tests.rig.history import Recorder, lines
+from tests.rig.rig import Rig, is_long
+from tests.rig.tree import ROLES, kill
+from workers import family
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1500)]
+
+KILLS, BATCHES, LINES, SLEEP = (
+    (200, 10, 12_000, 0.02) if is_long() else (8, 2, 800, 0.02)
+)
+LARGEST_REPEATED_SHARE = 0.02
+SECONDS_WITHOUT_PROGRESS = 75.0
+
+
+class Chaos:
+    """Kills one random process after another."""
+
+    def __init__(self, rig: Rig, rng: random.Random) -> None:
+        self._rig = rig
+        self._rng = rng
+        self.killed: Counter[str] = Counter()
+        self._others: dict[str, Callable[[], None]] = {
+            "runworker": rig.restart_worker,
+            "engine": rig.restart_engine,
+            "web": rig.restart_web,
+            "web worker": self._kill_web_worker,
+        }
+        self._targets = [
+            *(f"{cluster} {role}" for cluster in ("gpu", "ops") for role in ROLES),
+            *self._others,
+        ]
+
+    def strike(self) -> None:
+        """Kill the next victim."""
+        target = self._rng.choice(self._targets)
+        self.killed[target] += 1
+        if target in self._others:
+            self._others[target]()
+            return
+        cluster, role = target.split()
+        victims = self._rig.tree.of(cluster, role)
+        if victims:
+            kill(self._rng.choice(victims))
+        else:
+            self.killed[f"{target} was away"] += 1
+
+    def _kill_web_worker(self) -> None:
+        web = self._rig.stack.processes["web"]
+        if workers := family.descendants(web.pid):
+            kill(self._rng.choice(workers))
+
+
+def test_random_kills_lose_and_double_nothing(
+    rig: Rig, client: Recorder, rng: random.Random
+):
+    chaos = Chaos(rig, rng)
+    before, started = rig.calls(), time.monotonic()
+    total = BATCHES * LINES
+    batches = [
+        client.submit(lines(f"c{number}", LINES, f"SLEEP {SLEEP}"))
+        for number in range(BATCHES)
+    ]
+    done = 0
+    for number in range(1, KILLS + 1):
+        done = wait_for_progress(client, batches, max(done, total * number // KILLS))
+        if number < KILLS:
+            chaos.strike()
+    for batch in batches:
+        client.finish(batch, 120)
+
+    repeated = rig.calls() - before - total
+    share = f"{repeated} of {total} lines ran again ({repeated / total:.2%})"
+    seconds = time.monotonic() - started
+    print(f"{dict(chaos.killed)}\n{share}, {seconds:.0f} s")
+    client.must_be_good()
+    assert rig.two_engines() == []
+    if is_long():
+        assert repeated / total <= LARGEST_REPEATED_SHARE, share
+
+
+def wait_for_progress(client: Recorder, batches: list[str], wanted: int) -> int:
+    """Wait until so many lines are durable; it may stand still only so long."""
+    last, since = -1, time.monotonic()
+    while True:
+        counts = [
+            client.insist(lambda batch=batch: client.poll(batch))["request_counts"]  # type: ignore[misc]
+            for batch in batches
+        ]
+        done: int = sum(count["completed"] + count["failed"] for count in counts)
+        if done >= wanted:
+            return done
+        if done != last:
+            last, since = done, time.monotonic()
+        stood = time.monotonic() - since
+        assert stood < SECONDS_WITHOUT_PROGRESS, f"stands at {done}, wanted {wanted}"
+        time.sleep(0.2)

@@ -1,0 +1,247 @@
+"""The keeper leaves nothing behind, whoever dies first."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.rig.process import ROOT
+from workers import family
+from workers.family import Member
+from workers.keeper import DRAIN, Watch
+from workers.ledger import Ledger
+
+# Starts a process that leaves the group and the session, as an engine may.
+COMMAND = "setsid sleep 600 & exec sleep 600"
+STUBBORN = "trap '' TERM; setsid sh -c 'trap \"\" TERM; sleep 600' & sleep 600"
+
+Start = Callable[[str], subprocess.Popen[bytes]]
+
+
+class Kept:
+    """A keeper with a shell command, and the end of its lifeline."""
+
+    def __init__(self, command: str, ledger: Path) -> None:
+        read_end, self.lifeline = os.pipe()
+        self.popen = subprocess.Popen(
+            [sys.executable, "-m", "workers.keeper", str(read_end), str(ledger), ""]
+            + ["sh", "-c", command],
+            pass_fds=[read_end],
+            cwd=ROOT,
+            start_new_session=True,
+        )
+        os.close(read_end)
+        self.members = self._wait_for_members()
+
+    def _wait_for_members(self) -> list[Member]:
+        ends_at = time.monotonic() + 10
+        while time.monotonic() < ends_at:
+            members = family.descendants(self.popen.pid)
+            if sum(m.title.startswith("sleep") for m in members) == 2:
+                time.sleep(0.4)  # so that the ledger has them
+                return members
+            time.sleep(0.02)
+        raise AssertionError("the command did not start")
+
+    def hang_up(self) -> None:
+        """Close the lifeline."""
+        os.close(self.lifeline)
+        self.lifeline = -1
+
+    def left(self) -> list[Member]:
+        """Return which processes are still there."""
+        return [member for member in self.members if family.is_there(member)]
+
+    def clean(self) -> None:
+        """End whatever a failed test left."""
+        if self.lifeline >= 0:
+            self.hang_up()
+        self.popen.kill()
+        self.popen.wait()
+        family.end(self.members)
+
+
+@pytest.fixture
+def keep(tmp_path: Path) -> Iterator[Callable[[str], Kept]]:
+    """A function that starts a keeper."""
+    kept: list[Kept] = []
+
+    def start(command: str) -> Kept:
+        kept.append(Kept(command, tmp_path / "ledger.json"))
+        return kept[-1]
+
+    yield start
+    for one in kept:
+        one.clean()
+
+
+@pytest.mark.parametrize("command", [COMMAND, STUBBORN])
+def test_all_ends_when_the_lifeline_closes(keep, command):
+    kept = keep(command)
+
+    kept.hang_up()
+
+    assert kept.popen.wait(5) == 0
+    assert kept.left() == []
+
+
+def test_all_ends_when_the_command_ends(keep):
+    kept = keep(COMMAND)
+
+    os.kill(next(m.pid for m in kept.members if m.parent == kept.popen.pid), 9)
+
+    assert kept.popen.wait(5) == signal.SIGKILL
+    assert kept.left() == []
+
+
+def test_signals_to_the_keeper_do_nothing(keep):
+    kept = keep(COMMAND)
+
+    kept.popen.terminate()
+    time.sleep(0.3)
+
+    assert kept.popen.poll() is None
+    assert kept.left() == kept.members
+
+
+def test_a_drain_ends_the_command_alone_and_then_the_rest(keep):
+    kept = keep(COMMAND)
+
+    os.write(kept.lifeline, DRAIN)
+
+    assert kept.popen.wait(5) == signal.SIGTERM
+    assert kept.left() == []
+
+
+def test_the_next_keeper_ends_what_a_killed_one_left(keep):
+    first = keep(COMMAND)
+    first.popen.kill()
+    first.popen.wait()
+    assert first.left() != []
+
+    keep(COMMAND)
+
+    assert first.left() == []
+
+
+def test_a_ledger_of_another_boot_names_nobody(tmp_path):
+    path = tmp_path / "ledger.json"
+    me = family.find(os.getpid())
+    assert me is not None
+    path.write_text(f'{{"boot": "another", "processes": [[{me.pid}, {me.started}]]}}')
+
+    Ledger(str(path)).end_all()  # or this test would end here
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"boot": 1}'])
+def test_a_damaged_ledger_is_no_obstacle(tmp_path, text):
+    path = tmp_path / "ledger.json"
+    path.write_text(text)
+
+    Ledger(str(path)).end_all()
+
+
+def test_a_ledger_that_cannot_be_written_is_no_obstacle(tmp_path):
+    me = family.find(os.getpid())
+    assert me is not None
+
+    Ledger(str(tmp_path / "missing" / "ledger.json")).note([me])
+
+
+class Named(Member):
+    """A process with a title of its own."""
+
+    titles: dict[int, str] = {}
+
+    @property
+    def title(self) -> str:
+        return self.titles.get(self.pid, "")
+
+
+def one(pid: int, parent: int, title: str = "", *, is_zombie: bool = False) -> Member:
+    Named.titles[pid] = title
+    return Named(pid=pid, started=1, parent=parent, is_zombie=is_zombie)
+
+
+MAIN, SENTINEL = 10, 11
+CLUSTER = [
+    one(MAIN, 1, "qcluster MainProcess a-b"),
+    one(SENTINEL, MAIN, "qcluster MainProcess a-b"),
+    one(12, SENTINEL, "qcluster Process-1 idle"),
+    one(13, SENTINEL, "qcluster Process-2 monitor"),
+    one(14, SENTINEL, "qcluster Process-3 pusher"),
+    one(15, 12, "VLLM::EngineCore"),
+    one(16, SENTINEL, "qcluster MainProcess a-b"),
+]
+
+
+@pytest.mark.parametrize(
+    ("pid", "role"),
+    [(11, "sentinel"), (12, "worker"), (13, "monitor"), (14, ""), (15, ""), (16, "")],
+)
+def test_who_vanishes_is_noticed_if_the_cluster_needs_it(pid, role):
+    watch = Watch()
+    watch.look(CLUSTER, MAIN)
+
+    left = [member for member in CLUSTER if member.pid != pid]
+
+    assert watch.look(left, MAIN) == role
+
+
+def test_a_worker_that_takes_a_task_has_not_vanished():
+    watch = Watch()
+    watch.look(CLUSTER, MAIN)
+
+    Named.titles[12] = "qcluster Process-1 processing some-task 'serve'"
+
+    assert watch.look(CLUSTER, MAIN) == ""
+    Named.titles[12] = "qcluster Process-1 idle"
+
+
+def test_a_sentinel_that_died_at_birth_is_noticed():
+    dead = one(SENTINEL, MAIN, is_zombie=True)
+
+    assert Watch().look([CLUSTER[0], dead], MAIN) == "sentinel"
+
+
+def test_a_cluster_that_never_comes_up_is_noticed():
+    watch = Watch()
+    assert watch.look(CLUSTER[:1], MAIN) == ""
+
+    watch._start_ends_at = 0
+
+    assert watch.look(CLUSTER[:1], MAIN) == "start"
+
+
+def test_while_it_drains_workers_may_end_but_main_may_not_wait_for_a_dead_sentinel():
+    watch = Watch()
+    watch.look(CLUSTER, MAIN)
+    watch.is_draining = True
+
+    assert watch.look(CLUSTER[:2], MAIN) == ""
+    looks = [watch.look(CLUSTER[:1], MAIN) for _ in range(3)]
+
+    assert looks == ["", "", "sentinel"]
+
+
+def test_a_kernel_without_lists_of_children_is_scanned(monkeypatch):
+    child = subprocess.Popen(["sleep", "60"])
+    monkeypatch.setattr(family, "_HAS_CHILDREN", False)
+    monkeypatch.setattr(os, "listdir", _no_tasks(os.listdir))
+    try:
+        assert child.pid in [m.pid for m in family.descendants(os.getpid())]
+    finally:
+        child.kill()
+        child.wait()
+
+
+def _no_tasks(listdir: Callable[..., list[str]]) -> Callable[..., list[str]]:
+    def limited(path: object) -> list[str]:
+        return [] if str(path).endswith("task") else listdir(path)
+
+    return limited
