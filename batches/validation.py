@@ -12,6 +12,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from batches import faults
 from batches.faults import CHAT, Fault
+from batches.seen import SeenTexts
 from vllm_batch.lib.jsonl import Line, is_deeper_than
 
 Catalog = Mapping[str, frozenset[str] | None]
@@ -60,7 +61,7 @@ class LineValidator:
         self._catalog = catalog
         self._allow_mixed_models = allow_mixed_models
         self._max_line_bytes = max_line_bytes
-        self._custom_ids: set[str] = set()
+        self._custom_ids = SeenTexts()
 
     def check(self, line: Line) -> tuple[str, list[Fault]]:
         """Return the line's model and its faults; no faults means it can run."""
@@ -84,9 +85,8 @@ class LineValidator:
         custom_id = request.custom_id
         if not custom_id or "\0" in custom_id:
             found.append(faults.bad_custom_id(number))
-        elif custom_id in self._custom_ids:
+        elif self._custom_ids.add(custom_id):
             found.append(faults.duplicate(custom_id, number))
-        self._custom_ids.add(custom_id)
         if request.method != "POST":
             found.append(faults.bad_method(request.method, number))
         if request.url != self.endpoint:
