@@ -44,9 +44,7 @@ class BatchViewSet(ApiViewSet):
     @extend_schema(**schema.LIST)
     def list(self, request: Request) -> Response:
         """List batches, newest first."""
-        query = {key: request.query_params[key] for key in request.query_params}
-        query.pop("order", None)  # files know an order, batches do not
-        cursor = Cursor.parse(query, BATCH_PAGES)
+        cursor = Cursor.parse(request.query_params, BATCH_PAGES)
         batches = BatchJob.objects.of(self.project)
         return Response(paginate(batches, batches, cursor, batch_objects))
 

@@ -16,9 +16,9 @@ from files.serializers import file_object, file_objects
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.errors import InsufficientStorage, NotFound
 from vllm_batch.lib.pagination import Cursor, PageLimits, paginate
-from vllm_batch.lib.parameters import missing
+from vllm_batch.lib.parameters import missing, single
 
-FILE_PAGES = PageLimits(default=10_000, least=1, most=10_000)
+FILE_PAGES = PageLimits(default=10_000, least=1, most=10_000, has_order=True)
 
 
 class FileViewSet(ApiViewSet):
@@ -46,7 +46,7 @@ class FileViewSet(ApiViewSet):
         cursor = Cursor.parse(request.query_params, FILE_PAGES)
         everything = File.objects.of(self.project)
         listed = everything.visible(database_now())
-        if purpose := request.query_params.get("purpose"):
+        if purpose := single(request.query_params, "purpose", "a string"):
             # An unknown purpose matches nothing; NUL cannot be in a query to the DB.
             listed = listed.filter(purpose=purpose.replace("\0", "?"))
         return Response(paginate(listed, everything, cursor, file_objects))

@@ -101,3 +101,18 @@ def test_the_path_without_its_slash_is_a_json_404(api: Api):
 
 def test_options_is_405(api: Api):
     envelope(api.raw("OPTIONS", "/files"), 405)
+
+
+def test_an_address_that_is_too_long_is_refused_in_the_envelope(api: Api):
+    envelope(api.raw("GET", "/files?after=" + "x" * 10_000), 414)
+
+
+def test_headers_that_are_too_long_are_refused_in_the_envelope(api: Api):
+    envelope(api.raw("GET", "/files", headers={"X-Long": "x" * 200_000}), 431, 400)
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=1&limit=2", "after=a&after=b", "order=asc&order=desc"]
+)
+def test_a_parameter_given_twice_is_refused(api: Api, query: str):
+    envelope(api.raw("GET", f"/files?{query}"), 400, code="invalid_type")

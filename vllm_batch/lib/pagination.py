@@ -4,14 +4,20 @@ Source: contract 4. The order is (created_at, id), which is total, so that objec
 one second are neither lost nor repeated.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.db.models import Model, Q, QuerySet
+from django.http import QueryDict
 
 from vllm_batch.lib.errors import NotFound
-from vllm_batch.lib.parameters import check_range, invalid_choice, read_integer
+from vllm_batch.lib.parameters import (
+    check_range,
+    invalid_choice,
+    read_integer,
+    single,
+)
 
 M = TypeVar("M", bound=Model)
 
@@ -23,6 +29,7 @@ class PageLimits:
     default: int
     least: int
     most: int
+    has_order: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,16 +41,20 @@ class Cursor:
     is_ascending: bool
 
     @classmethod
-    def parse(cls, query: Mapping[str, str], limits: PageLimits) -> "Cursor":
-        """Read `after`, `limit` and `order`; raises InvalidRequest."""
-        limit = limits.default
-        if "limit" in query:
-            limit = read_integer(query["limit"], "limit")
+    def parse(cls, query: QueryDict, limits: PageLimits) -> "Cursor":
+        """Read `after`, `limit` and, where there is one, `order`.
+
+        Raises InvalidRequest for a value that does not do, or for several of them.
+        """
+        limit, order = limits.default, "desc"
+        if (text := single(query, "limit", "an integer")) is not None:
+            limit = read_integer(text, "limit")
             check_range(limit, "limit", limits.least, limits.most)
-        order = query.get("order", "desc")
+        if limits.has_order:
+            order = single(query, "order", "a string") or order
         if order not in ("asc", "desc"):
             raise invalid_choice("order", order, ["asc", "desc"])
-        return cls(query.get("after") or None, limit, order == "asc")
+        return cls(single(query, "after", "a string") or None, limit, order == "asc")
 
 
 def paginate(

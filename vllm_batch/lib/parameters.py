@@ -6,6 +6,8 @@ Sources: contract 1.5 (general texts), 4 (limits), 5.2 (types, lengths).
 from collections.abc import Mapping
 from typing import Any
 
+from django.http import QueryDict
+
 from vllm_batch.lib.errors import InvalidRequest
 
 _MISSING = object()
@@ -111,6 +113,14 @@ def check_range(value: int, param: str, least: int, most: int) -> int:
                 code=code,
             )
     return value
+
+
+def single(query: QueryDict, param: str, expected: str) -> str | None:
+    """Return a query parameter, None if it is absent; raises if it is given twice."""
+    values = query.getlist(param)
+    if len(values) > 1:
+        raise invalid_type(param, expected, values)
+    return values[0] if values else None
 
 
 def read_integer(text: str, param: str) -> int:

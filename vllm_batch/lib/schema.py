@@ -27,6 +27,8 @@ _TEXTS = {
     403: "The key's scopes do not cover this operation.",
     404: "No such object in this project.",
     409: "The object's state forbids it.",
+    414: "The address is too long.",
+    431: "The headers are too long.",
     411: "The upload has no Content-Length.",
     413: "The body is too large.",
     415: "The content type is not served here.",
@@ -41,7 +43,7 @@ def answers(success: Any, *errors: int) -> dict[Any, Any]:
         200: success,
         **{
             status: OpenApiResponse(ErrorEnvelopeSchema, description=_TEXTS[status])
-            for status in (401, 403, *errors, 503)
+            for status in (401, 403, 414, 431, *errors, 503)
         },
     }
 

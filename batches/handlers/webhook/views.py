@@ -53,9 +53,7 @@ class WebhookEndpointViewSet(ApiViewSet):
     @extend_schema(**schema.LIST)
     def list(self, request: Request) -> Response:
         """List webhook endpoints, newest first."""
-        query = {key: request.query_params[key] for key in request.query_params}
-        query.pop("order", None)
-        cursor = Cursor.parse(query, ENDPOINT_PAGES)
+        cursor = Cursor.parse(request.query_params, ENDPOINT_PAGES)
         everything = WebhookEndpoint.objects.of(self.project)
         listed = everything.visible()
         return Response(paginate(listed, everything, cursor, endpoint_objects))
