@@ -4,20 +4,62 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
 from unfold.admin import ModelAdmin
 
 from vllm_batch.lib.read_only import ReadOnlyAdmin
+from workers.memory.errors import CannotPlan
+from workers.memory.report import as_text
+from workers.memory.sizes import parse_size
+from workers.memory.sources import plan_for, source_of_served
 from workers.models import Heartbeat, ServedModel
+
+GPU_SIZES = ("8GiB", "12GiB", "16GiB", "24GiB", "48GiB", "80GiB")
+USUAL_GPU = "16GiB"
 
 
 @admin.register(ServedModel)
 class ServedModelAdmin(ModelAdmin):  # type: ignore[misc]
-    """What clients may name."""
+    """What clients may name, and how it fits on a GPU."""
 
     list_display = ["name", "engine", "source", "is_enabled"]
     list_filter = ["engine", "is_enabled"]
     search_fields = ["name", "source"]
-    readonly_fields = ["created_at"]
+    readonly_fields = ["created_at", "memory_plan"]
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> ServedModel | None:
+        """Find the model, and keep the GPU's size that the page is asked for."""
+        model: ServedModel | None = super().get_object(request, object_id, from_field)
+        if model is not None:
+            # An instance's own note, gone with the request.
+            vars(model)["plan_gpu"] = request.GET.get("gpu", USUAL_GPU)
+        return model
+
+    @admin.display(description="memory plan")
+    def memory_plan(self, model: ServedModel) -> str:
+        """Show what `plan_model` says of the saved model, and links to other cards."""
+        if model._state.adding:
+            return "–"
+        links = format_html_join(" · ", '<a href="?gpu={}">{}</a>', _pairs())
+        gpu = vars(model).get("plan_gpu", USUAL_GPU)
+        return format_html(
+            '<div>{}</div><pre style="white-space: pre-wrap">{}</pre>',
+            links,
+            _plan_text(model, gpu),
+        )
+
+
+def _pairs() -> list[tuple[str, str]]:
+    return [(size, size) for size in GPU_SIZES]
+
+
+def _plan_text(model: ServedModel, gpu: str) -> str:
+    try:
+        return as_text(plan_for(source_of_served(model), parse_size(gpu)))
+    except CannotPlan as reason:
+        return str(reason)
 
 
 @admin.register(Heartbeat)

@@ -81,6 +81,7 @@ def test_a_window_without_layer_types(fields, sliding):
         ({"rope_type": "linear", "factor": 2.0}, 8192),
         ({"type": "yarn", "factor": 4, "original_max_position_embeddings": 2048}, 8192),
         ({"full_attention": {"rope_type": "default"}}, 4096),
+        ({"rope_type": "linear", "factor": 0.00001}, 1),
     ],
 )
 def test_the_context_is_scaled_as_vllm_scales_it(scaling, longest):
