@@ -179,8 +179,10 @@ def cancel(batch: BatchJob) -> BatchJob:
     return batch
 
 
-def count(batch_id: str, **changes: int) -> None:
+def count(batch_id: str, *, is_end: bool, **changes: int) -> None:
     """Add a segment's counts and usage; the last line moves the batch on.
+
+    `is_end` tells that a chunk ended with it, without which no batch does.
 
     Called inside the transaction that commits the segment. The UPDATE locks the row,
     so of two workers that commit the last two chunks exactly one sees the end.
@@ -190,7 +192,7 @@ def count(batch_id: str, **changes: int) -> None:
         first_result_at=Coalesce(F("first_result_at"), Now()),
         **{field: F(field) + change for field, change in changes.items()},
     )
-    finished = rows.filter(
+    finished = is_end and rows.filter(
         status=Status.IN_PROGRESS, total=F("completed") + F("failed")
     ).update(status=Status.FINALIZING, finalizing_at=Now())
     if finished:

@@ -47,6 +47,13 @@ class Claim:
     index: int
     fence: int
     owner: str
+    # The chunk's lines; 0 if not known, which costs a commit two more statements.
+    line_count: int = 0
+
+    def is_ended_by(self, done: bytes) -> bool:
+        """Tell whether the chunk may have no open line with this bitmap."""
+        ended = int.from_bytes(done).bit_count() == self.line_count
+        return ended or not self.line_count
 
 
 @dataclass
@@ -119,20 +126,31 @@ def write(claim: Claim, sequence: int, results: Results) -> Segment:
     )
 
 
-def commit(claim: Claim, segment: Segment, results: Results, done: bytes) -> None:
+def commit(
+    claim: Claim,
+    segment: Segment,
+    results: Results,
+    done: bytes,
+    *,
+    is_first_try: bool = False,
+) -> None:
     """Make a written segment count, or raise Fenced and change nothing.
 
     `done` is the chunk's bitmap with this segment's lines. Committing a segment whose
     row is already there (the answer to COMMIT was lost) does nothing.
     """
+    is_end = claim.is_ended_by(done)
     with transaction.atomic():
-        if _is_committed(segment):
+        if not is_first_try and _is_committed(segment):
             return
         _advance(claim, results, done)
+        if is_end:
+            _end(claim)
         # First, because it locks the batch's row: so the ids of a batch's segments are
         # committed in their order, and no reader's cursor passes one by.
         actions.count(
             claim.batch_id,
+            is_end=is_end,
             completed=len(results.output),
             failed=len(results.error),
             **results.usage,
@@ -175,6 +193,9 @@ def _advance(claim: Claim, results: Results, done: bytes) -> None:
             len(results),
         )
         raise Fenced(f"chunk {claim.index} of {claim.batch_id} has another owner")
+
+
+def _end(claim: Claim) -> None:
     Chunk.objects.filter(
         pk=claim.chunk_id, line_count=F("completed") + F("failed")
     ).update(is_done=True, lease_owner="", lease_expires_at=None)

@@ -65,6 +65,15 @@ class Cluster:
             return False
         return any(one.pid == pid for one in family.descendants(self._keeper.pid))
 
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether all its workers have a task; django-q2 writes it in titles."""
+        if self._keeper is None:
+            return False
+        titles = [one.title.split() for one in family.descendants(self._keeper.pid)]
+        states = {words[2] for words in titles if len(words) > 2}
+        return "processing" in states and "idle" not in states
+
     def inherit(self, descriptor: int, variable: str = "") -> None:
         """Let the cluster have an open file; `variable` tells it which."""
         if variable:

@@ -83,6 +83,7 @@ def in_hand(chunk: Chunk, owner: str) -> ChunkInHand:
         index=chunk.index,
         fence=chunk.fence,
         owner=owner,
+        line_count=chunk.line_count,
     )
     return ChunkInHand(
         claim=claim,

@@ -122,7 +122,8 @@ class Supervisor:
         """Restart a cluster that shows for some time that it is not well."""
         moment = database_now()
         waiting = BatchJob.objects.needing_ops(moment).unattended(moment)
-        stalled = {"it takes no work": STALL_SECONDS} if waiting.exists() else {}
+        is_stalled = waiting.exists() and not self._ops.is_busy
+        stalled = {"it takes no work": STALL_SECONDS} if is_stalled else {}
         self._restart_if(self._ops, stalled, now)
         self._restart_if(self._gpu, symptoms_of(self.slot, self._gpu.has), now)
 

@@ -82,10 +82,17 @@ class Writer:
         """Write and commit; only this thread changes what a chunk has durable."""
         sequence = chunk.sequence + 1
         done = chunk.done_with(numbers)
+        is_first_try = True
         while True:
             try:
                 segment = segments.write(chunk.claim, sequence, results)
-                segments.commit(chunk.claim, segment, results, bytes(done))
+                segments.commit(
+                    chunk.claim,
+                    segment,
+                    results,
+                    bytes(done),
+                    is_first_try=is_first_try,
+                )
             except Fenced:
                 self._on_lost(chunk)
                 return
@@ -94,6 +101,7 @@ class Writer:
                 logger.exception("results of %s wait", chunk.claim.batch_id)
                 disconnect()
                 time.sleep(RETRY_SECONDS)
+                is_first_try = False
                 continue
             chunk.done, chunk.sequence = done, sequence
             return

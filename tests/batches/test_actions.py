@@ -190,9 +190,9 @@ def test_a_batch_that_has_ended_cannot_be_cancelled(status):
 def test_only_the_last_line_moves_a_batch_on():
     chunk = make_chunk(make_batch(status="in_progress", total=3))
 
-    actions.count(chunk.batch_id, completed=1, failed=1)
+    actions.count(chunk.batch_id, is_end=True, completed=1, failed=1)
     before = row(chunk.batch)["status"]
-    actions.count(chunk.batch_id, completed=1, failed=0)
+    actions.count(chunk.batch_id, is_end=True, completed=1, failed=0)
 
     assert (before, row(chunk.batch)["status"]) == ("in_progress", "finalizing")
     assert row(chunk.batch)["finalizing_at"] is not None
@@ -202,7 +202,7 @@ def test_only_the_last_line_moves_a_batch_on():
 def test_the_last_line_does_not_move_a_batch_that_was_stopped(status):
     batch = make_batch(status=status, total=1)
 
-    actions.count(batch.pk, completed=1)
+    actions.count(batch.pk, is_end=True, completed=1)
 
     assert row(batch)["status"] == status and row(batch)["completed"] == 1
 
