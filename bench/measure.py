@@ -8,11 +8,13 @@ import random
 import resource
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 SEED = 20261125
 RESAMPLES = 2000
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def _cpu() -> float:
     return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
 
 
-def ratio(values: list[float], others: list[float]) -> Ratio:
+def ratio(values: Sequence[float], others: Sequence[float]) -> Ratio:
     """Return the ratio of paired measurements."""
     ratios = [a / b for a, b in zip(values, others, strict=True)]
     generator = random.Random(SEED)
@@ -61,14 +63,37 @@ def ratio(values: list[float], others: list[float]) -> Ratio:
     return Ratio(statistics.median(ratios), low, high, len(ratios))
 
 
+def walls(taken: Sequence[Spent]) -> list[float]:
+    """Return the wall seconds."""
+    return [spent.wall for spent in taken]
+
+
+def cpus(taken: Sequence[Spent]) -> list[float]:
+    """Return the processor seconds."""
+    return [spent.cpu for spent in taken]
+
+
+def in_turn(
+    ways: Sequence[Callable[[], T]], rounds: int, *, warm_up: bool = True
+) -> list[list[T]]:
+    """Run all ways once per round, each round in the opposite order; return results.
+
+    The first round, which pays for what is done once, is not returned.
+    """
+    if warm_up:
+        for way in ways:
+            way()
+    results: list[list[T]] = [[] for _ in ways]
+    for number in range(rounds):
+        order = range(len(ways)) if number % 2 == 0 else range(len(ways) - 1, -1, -1)
+        for index in order:
+            results[index].append(ways[index]())
+    return results
+
+
 def interleave(
     first: Callable[[], object], second: Callable[[], object], pairs: int
 ) -> tuple[list[Spent], list[Spent]]:
     """Run both in turn, after one unmeasured round; return what each run took."""
-    first(), second()
-    taken: tuple[list[Spent], list[Spent]] = ([], [])
-    for number in range(pairs):
-        order = (0, 1) if number % 2 == 0 else (1, 0)
-        for index in order:
-            taken[index].append(spend((first, second)[index]))
-    return taken
+    taken = in_turn([lambda: spend(first), lambda: spend(second)], pairs)
+    return taken[0], taken[1]

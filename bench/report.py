@@ -37,28 +37,40 @@ class Report:
 
     name: str
     rows: list[Row] = field(default_factory=list)
+    seconds: float = 0.0
+    load: float = field(default_factory=lambda: os.getloadavg()[0])
 
-    def add(self, goal: str, what: str, value: float | Ratio, **details: Any) -> None:
-        """Note one figure; `at_most` or `at_least` is its target."""
-        found = value if isinstance(value, Ratio) else None
-        number = found.median if found else float(value)  # type: ignore[arg-type]
-        at_most, at_least = details.pop("at_most", None), details.pop("at_least", None)
+    def add(
+        self,
+        goal: str,
+        what: str,
+        value: float | Ratio,
+        *,
+        at_most: float | None = None,
+        at_least: float | None = None,
+        detail: str = "",
+    ) -> None:
+        """Note one figure and its target; without one it is for information."""
+        number = value.median if isinstance(value, Ratio) else float(value)
         is_met = (at_most is None or number <= at_most) and (
             at_least is None or number >= at_least
         )
-        target = f"≤ {at_most}" if at_most is not None else f"≥ {at_least}"
-        self.rows.append(
-            Row(goal, what, number, target, is_met, ratio=found, **details)
-        )
+        bounds = [(at_least, "≥"), (at_most, "≤")]
+        target = " ".join(f"{sign} {b:g}" for b, sign in bounds if b is not None)
+        found = value if isinstance(value, Ratio) else None
+        self.rows.append(Row(goal, what, number, target, is_met, detail, found))
 
     def print(self) -> None:
         """Print the rows as a table."""
-        print(f"\n{self.name}")
+        print(f"\n{self.name} ({self.seconds:.0f} s, load {self.load:.1f} before)")
         for row in self.rows:
-            mark = "met   " if row.is_met else "MISSED"
-            print(f"  {row.goal:<4} {row.shown:<26} {row.target:<8} {mark}  {row.what}")
+            mark = ("met" if row.is_met else "MISSED") if row.target else "-"
+            print(
+                f"  {row.goal:<4} {row.shown:<26} {row.target:<14} {mark:<7}{row.what}"
+            )
             if row.detail:
                 print(f"       {row.detail}")
+        print(end="", flush=True)
 
 
 def machine() -> dict[str, Any]:
@@ -76,10 +88,13 @@ def machine() -> dict[str, Any]:
     }
 
 
-def save(reports: list[Report]) -> Path:
-    """Write all reports as JSON and return where."""
+def new_path() -> Path:
+    """Return where this run's results are kept."""
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
+    return RESULTS / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.json"
+
+
+def save(reports: list[Report], path: Path) -> None:
+    """Write all reports as JSON."""
     content = {"machine": machine(), "reports": [asdict(r) for r in reports]}
     path.write_text(json.dumps(content, indent=2))
-    return path

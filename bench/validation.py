@@ -6,7 +6,8 @@ import json
 from batches.models import BatchJob
 from batches.planning import Planner
 from batches.validation import LineValidator
-from bench.measure import interleave, ratio
+from bench.measure import interleave, ratio, walls
+from bench.options import Options
 from bench.report import Report
 from bench.workloads import chat_lines
 from vllm_batch.lib.jsonl import read_lines
@@ -15,9 +16,10 @@ LINES = 50_000
 LINE_BYTES = 1 << 24
 
 
-def run(pairs: int) -> Report:
-    """Compare with one `json.loads` pass over the same 50,000 lines."""
-    content = b"".join(chat_lines(LINES, model="m"))
+def run(options: Options) -> Report:
+    """Compare with one `json.loads` pass over the same lines."""
+    count = options.size(LINES, 5_000)
+    content = b"".join(chat_lines(count, model="m"))
 
     def ours() -> None:
         validator = LineValidator(
@@ -32,20 +34,19 @@ def run(pairs: int) -> Report:
             assert not faults
             planner.add(line, model)
         planner.cut()
-        assert sum(chunk.line_count for chunk in planner.chunks) == LINES
+        assert sum(chunk.line_count for chunk in planner.chunks) == count
 
     def parsing() -> None:
         for line in io.BytesIO(content):
             json.loads(line)
 
-    taken, reference = interleave(ours, parsing, pairs)
-    report = Report("validation of 50,000 lines")
-    walls = [spent.wall for spent in taken]
+    taken, reference = interleave(ours, parsing, options.pairs)
+    report = Report(f"validation of {count:,} lines")
     report.add(
         "V",
         "validate and plan / one json.loads pass",
-        ratio(walls, [spent.wall for spent in reference]),
+        ratio(walls(taken), walls(reference)),
         at_most=1.5,
-        detail=f"{len(content) / 1e6:.0f} MB in {min(walls):.2f} s at best",
+        detail=f"{len(content) / 1e6:.0f} MB in {min(walls(taken)):.2f} s at best",
     )
     return report

@@ -1,4 +1,4 @@
-"""Fixtures of the fault tests. FAULTS=long runs their long forms."""
+"""Fixtures of the fault tests. FAULTS=long or full runs longer forms."""
 
 import os
 import random

@@ -3,21 +3,26 @@
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.rig.history import Recorder, lines
-from tests.rig.rig import Rig, is_long
+from tests.rig.rig import Rig, scale
 from tests.rig.tree import ROLES, kill
 from workers import family
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1500)]
 
-KILLS, BATCHES, LINES, SLEEP = (
-    (200, 10, 12_000, 0.02) if is_long() else (8, 2, 800, 0.02)
-)
+KILLS = scale(8, 200)
+BATCHES = scale(2, 10)
+LINES = scale(800, 12_000)
+# Small steps, so that little is in flight: at most 250 lines a second.
+STEPS = {"WORKER_WINDOW": "4", "WORKER_SEGMENT_SECONDS": "0.02"}
+SLEEP = 0.016
 LARGEST_REPEATED_SHARE = 0.02
+# What may be in flight or not yet in a segment when a process dies.
+LINES_A_KILL = 4 + 64
 SECONDS_WITHOUT_PROGRESS = 75.0
 
 
@@ -59,6 +64,18 @@ class Chaos:
             kill(self._rng.choice(workers))
 
 
+@pytest.fixture
+def small_steps(rig: Rig) -> Iterator[None]:
+    """Let the worker make small steps for one test."""
+    usual = dict(rig.stack.environment)
+    rig.stack.environment.update(STEPS)
+    rig.restart_worker()
+    yield
+    rig.stack.environment = usual
+    rig.restart_worker()
+
+
+@pytest.mark.usefixtures("small_steps")
 def test_random_kills_lose_and_double_nothing(
     rig: Rig, client: Recorder, rng: random.Random
 ):
@@ -83,7 +100,8 @@ def test_random_kills_lose_and_double_nothing(
     print(f"{dict(chaos.killed)}\n{share}, {seconds:.0f} s")
     client.must_be_good()
     assert rig.two_engines() == []
-    if is_long():
+    assert repeated <= KILLS * LINES_A_KILL, share
+    if scale(0, 1):
         assert repeated / total <= LARGEST_REPEATED_SHARE, share
 
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.rig.history import Recorder, lines
-from tests.rig.rig import Rig, is_long
+from tests.rig.rig import Rig, scale
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
 HOUR = 3600
-SKEWS = [HOUR, -HOUR] if is_long() else [HOUR]
+SKEWS = [HOUR, -HOUR][: scale(1, 2)]
 
 
 @pytest.fixture(params=SKEWS)
@@ -23,7 +23,7 @@ def skewed_worker(rig: Rig, request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def test_a_wrong_clock_breaks_no_lease(rig: Rig, client: Recorder, skewed_worker: str):
-    number = 20_000 if is_long() else 1500
+    number = scale(1500, 3000, 20_000)
     before = rig.calls()
 
     batch = client.submit(lines("skew", number, "SLEEP 0.02"))

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from tests.rig.history import Recorder, lines
-from tests.rig.rig import Rig, is_long
+from tests.rig.rig import Rig, scale
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
 
@@ -25,7 +25,7 @@ POINTS = {
     "final.saved": 1,
     "final.closed": 1,
 }
-ROUNDS = 20 if is_long() else 1
+ROUNDS = scale(1, 2, 20)
 
 
 def test_a_crash_at_each_point_loses_and_doubles_nothing(

@@ -7,14 +7,14 @@ import time
 import pytest
 
 from tests.rig.history import Recorder, lines
-from tests.rig.rig import Rig, is_long
+from tests.rig.rig import Rig, scale
 from tests.rig.tree import wait_until_gone
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
 
-CUTS = 50 if is_long() else 4
-RESTARTS = 20 if is_long() else 1
-AWAY_SECONDS = 300 if is_long() else 8
+CUTS = scale(4, 10, 50)
+RESTARTS = scale(1, 3, 20)
+AWAY_SECONDS = scale(8, 30, 300)
 
 
 def test_a_connection_cut_after_commit_doubles_nothing(

@@ -19,7 +19,7 @@ from batches.tasks import attend
 from files import storage as storage_module
 from tests.factories import lines, make_batch, make_model
 from tests.fixtures import configure, quick_passwords, storage
-from tests.rig.rig import is_long
+from tests.rig.rig import scale
 from tests.workers.running import run, union
 from workers.engines.stub import StubEngine
 
@@ -31,8 +31,8 @@ pytestmark = [
     pytest.mark.timeout(900),
 ]
 
-NUMBER = 100 if is_long() else 24
-TRIES = 10_000 if is_long() else 6
+NUMBER = 24
+TRIES = scale(6, 20, 10_000)
 ROUNDS = 5
 
 

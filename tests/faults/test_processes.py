@@ -8,13 +8,13 @@ import time
 import pytest
 
 from tests.rig.history import Recorder, lines
-from tests.rig.rig import Rig, is_long
+from tests.rig.rig import Rig, scale
 from tests.rig.tree import ROLES, kill, wait_until_gone
 from workers.family import Member
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
-TIMES = 10 if is_long() else 1
+TIMES = scale(1, 2, 10)
 NOTICED_SECONDS = 2.0
 # What falls with its whole cluster; a pusher is replaced alone.
 VITAL = [role for role in ROLES if role != "pusher"]
@@ -64,7 +64,7 @@ def test_a_killed_pusher_costs_no_engine(rig: Rig, client: Recorder):
 
 def test_a_killed_monitor_leaves_no_heap_of_doorbells(rig: Rig, client: Recorder):
     batches = []
-    for number in range(20 if is_long() else 4):
+    for number in range(scale(4, 8, 20)):
         if number % 4 == 0:
             kill(rig.tree.one("ops", "monitor"))
         batches.append(client.submit(lines(f"m{number}", 5)))
@@ -122,7 +122,7 @@ def test_nothing_is_left_when_runworker_and_keepers_are_killed_at_once(rig: Rig)
 
 
 def test_a_drain_in_time_runs_no_line_twice(rig: Rig, client: Recorder):
-    number = 2000 if is_long() else 400
+    number = scale(400, 1000)
     before = rig.calls()
     batch = client.submit(lines("drain", number, "SLEEP 0.05"))
     client.wait(batch, until=frozenset({"in_progress"}))

@@ -132,6 +132,7 @@ class Rig:
         return log.read_text(errors="replace") if log.exists() else ""
 
 
-def is_long() -> bool:
-    """Tell whether the long forms are wanted."""
-    return os.environ.get("FAULTS") == "long"
+def scale(short: int, long: int, full: int = 0) -> int:
+    """Return how much of something: FAULTS is not set, `long`, or `full`."""
+    sizes = {"long": long, "full": full or long}
+    return sizes.get(os.environ.get("FAULTS", ""), short)

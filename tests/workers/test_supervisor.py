@@ -6,6 +6,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -245,3 +246,23 @@ def test_a_cluster_that_was_well_starts_again_at_once(cluster, monkeypatch):
     cluster.note_end()
 
     assert cluster._pause == 0
+
+
+@pytest.mark.parametrize(
+    ("titles", "expected"),
+    [
+        (
+            ["qcluster P idle", "qcluster P processing t 'f'", "qcluster P pusher"],
+            False,
+        ),
+        (["qcluster P processing t 'f'", "qcluster P monitor"], True),
+        (["python manage.py qcluster"], False),
+    ],
+)
+def test_a_cluster_is_busy_when_no_worker_is_idle(
+    cluster, monkeypatch, titles, expected
+):
+    members = [SimpleNamespace(title=title) for title in titles]
+    monkeypatch.setattr("workers.processes.family.descendants", lambda pid: members)
+
+    assert cluster.is_busy is expected
