@@ -51,6 +51,7 @@ format: $(VENV)/.server ## let ruff write the code's form
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.engine ## measure: prints ratios (bench/)
+	$(BIN)/python -m pip install -q --no-deps -r bench/requirements.txt
 	$(BIN)/python -m bench
 
 clean: ## remove the demo's data and the tools' caches; var/ keeps its database

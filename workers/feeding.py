@@ -108,10 +108,11 @@ class Feeder:
         # Another batch than those that are open or had the last turn, if there is one.
         besides = {source.held.claim.batch_id for source in self._sources}
         chunk = await self._claim(besides | {self._last_batch})
-        if chunk is None and not self._sources:
+        if chunk is not None:
+            self._next_look = 0.0  # there may be more of them
+        elif not self._sources:
             chunk = await self._claim(set())
         if chunk is not None:
-            self._next_look = 0.0
             await self._open(chunk)
 
     async def _claim(self, besides: set[str]) -> Chunk | None:

@@ -46,13 +46,13 @@ class Cursor:
 
         Raises InvalidRequest for a value that does not do, or for several of them.
         """
-        limit, order = limits.default, "desc"
+        limit, order = limits.default, None
         if (text := single(query, "limit", "an integer")) is not None:
             limit = read_integer(text, "limit")
             check_range(limit, "limit", limits.least, limits.most)
         if limits.has_order:
-            order = single(query, "order", "a string") or order
-        if order not in ("asc", "desc"):
+            order = single(query, "order", "a string")
+        if order not in (None, "asc", "desc"):
             raise invalid_choice("order", order, ["asc", "desc"])
         return cls(single(query, "after", "a string") or None, limit, order == "asc")
 
