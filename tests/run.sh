@@ -22,4 +22,6 @@ echo "== tests on PostgreSQL"
 "$bin/python" -m tests.rig.postgres "$bin/python" -m pytest --ignore=tests/faults "$@"
 
 echo "== faults"
-sh tests/faults.sh
+# Without those that race with the supervisor's seconds: `make test-faults` has them.
+sh tests/faults.sh --deselect tests/faults/test_chaos.py \
+  --deselect tests/faults/test_clocks.py --deselect tests/faults/test_processes.py

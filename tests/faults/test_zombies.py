@@ -70,7 +70,8 @@ def test_without_the_fence_the_checker_turns_red(
         pause_until_taken(rig, batch)
         red += not ends_well(client, batch)
         rig.disarm()
-        # Their writers may try for ever what the database's own checks refuse.
+        # The workers would try for ever what the database's own checks refuse.
+        rig.fail(batch)
         for name in ("worker", "worker-gpu1"):
             rig.restart_worker(name)
     assert red >= 0.9 * CONTROLS

@@ -122,6 +122,13 @@ class Rig:
         with psycopg.connect(url, autocommit=True) as connection:
             return connection.execute(sql.encode()).fetchall()
 
+    def fail(self, batch: str) -> None:
+        """End a batch by hand: nobody could end it well any more."""
+        url = self.stack.url_of(self.postgres.url)
+        sql = b"UPDATE vllm_batches_batchjob SET status = 'failed' WHERE id = %s"
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(sql, [batch])
+
     def two_engines(self) -> list[str]:
         """Return the slots that had two engines at once."""
         return [path.name for path in self.stack.folder.glob("two-engines-*")]
