@@ -18,8 +18,9 @@ SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 
 def test_schemathesis_finds_nothing(api: Api, tmp_path: Path):
     document = api.base_url.removesuffix("/v1") + "/openapi.json"
+    # One seed: a finding should come of a change, not of luck. Try others by hand.
     command = [
-        str(SCHEMATHESIS), "run", document, "--max-examples", "40",
+        str(SCHEMATHESIS), "run", document, "--max-examples", "40", "--seed", "1",
         "--header", f"Authorization: Bearer {api.key}",
         "--continue-on-failure", "--no-color",
     ]  # fmt: skip
