@@ -6,12 +6,11 @@ import socket
 import threading
 from typing import Any
 
-from django.db import DatabaseError
 from django.db.models.functions import Now
 
 from vllm_batch.lib.conf import conf
 from workers import leases
-from workers.database import disconnect, fresh
+from workers.database import AWAY, disconnect, fresh
 from workers.models import Heartbeat
 
 logger = logging.getLogger(__name__)
@@ -61,7 +60,7 @@ class Pulse(threading.Thread):
         while True:
             try:
                 fresh(self._beat)
-            except DatabaseError:
+            except AWAY:
                 logger.exception("no heartbeat: the database is away")
                 disconnect()
             if self._ended.wait(seconds):
