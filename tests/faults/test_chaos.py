@@ -17,9 +17,9 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(1500)]
 KILLS = scale(8, 200)
 BATCHES = scale(2, 10)
 LINES = scale(800, 12_000)
-# Small steps, so that little is in flight: at most 250 lines a second.
+# Small steps, so that little is in flight: at most 330 lines a second.
 STEPS = {"WORKER_WINDOW": "4", "WORKER_SEGMENT_SECONDS": "0.02"}
-SLEEP = 0.016
+SLEEP = 0.012
 LARGEST_REPEATED_SHARE = 0.02
 # What may be in flight or not yet in a segment when a process dies.
 LINES_A_KILL = 4 + 64

@@ -26,13 +26,15 @@ POINTS = {
     "final.closed": 1,
 }
 ROUNDS = scale(1, 2, 20)
+POINTS_AT_ONCE = scale(7, len(POINTS))
 
 
 def test_a_crash_at_each_point_loses_and_doubles_nothing(
     rig: Rig, client: Recorder, rng: random.Random
 ):
     for number in range(ROUNDS):
-        nths = {point: rng.randint(1, most) for point, most in POINTS.items()}
+        points = rng.sample(list(POINTS), POINTS_AT_ONCE)
+        nths = {point: rng.randint(1, POINTS[point]) for point in points}
         for point, nth in nths.items():
             rig.arm(point, nth, "kill")
         batches = [client.submit(lines(f"p{number}-{one}", 600)) for one in range(3)]

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
 
 CUTS = scale(4, 10, 50)
 RESTARTS = scale(1, 3, 20)
-AWAY_SECONDS = scale(8, 30, 300)
+AWAY_SECONDS = scale(2, 30, 300)
 
 
 def test_a_connection_cut_after_commit_doubles_nothing(

@@ -22,9 +22,10 @@ class RigConfig(AppConfig):
         from django_q.signals import post_spawn
 
         from batches import tasks
-        from workers import processes, supervisor
+        from workers import processes, supervisor, symptoms
 
-        processes.LONGEST_PAUSE_SECONDS = 2.0
+        processes.LONGEST_PAUSE_SECONDS = 1.0
+        symptoms.GRACE_SECONDS = 2.0
         supervisor.DATABASE_SECONDS = 5
         tasks.OPS_LEASE_SECONDS = int(os.environ.get("RIG_OPS_LEASE_SECONDS", "3"))
         if skew := int(os.environ.get("RIG_SKEW_SECONDS", "0")):
