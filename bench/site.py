@@ -100,7 +100,7 @@ class Client:
         batch_id: str,
         until: Iterable[str] = ("completed",),
         seconds: float = 600,
-        pause: float = 0.05,
+        pause: float = 0.2,
     ) -> Json:
         """Poll until the batch has one of these statuses."""
         ends_at = time.monotonic() + seconds

@@ -18,6 +18,7 @@ from typing import Any
 
 from vllm_batch.lib.conf import conf
 from workers.engines.base import Answer, Engine, EngineDead, EngineStartFailed
+from workers.engines.vllm_endpoints import Endpoints
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class VllmEngine(Engine):
         self._stack = AsyncExitStack()
         self._client: Any = None
         self._app: App | None = None
+        self._endpoints: Endpoints | None = None
         # Requests that were given up and are on their way out of the engine.
         self._leaving: set[asyncio.Task[None]] = set()
         self._steps = 0
@@ -89,7 +91,7 @@ class VllmEngine(Engine):
         # vLLM's error handler wants a server to stop; there is none.
         app.state.server = SimpleNamespace(should_exit=False)
         self._count_steps()
-        self._app = app
+        self._app, self._endpoints = app, Endpoints(app, _scope)
         # What lives as long as the engine need not be looked at by each collection:
         # a quarter of the front end's CPU (vLLM's own server does the same).
         gc.collect()
@@ -125,19 +127,26 @@ class VllmEngine(Engine):
 
     async def post(self, url: str, body: bytes) -> Answer:
         """Answer one request; cancelling the call aborts it in the engine."""
-        if self._app is None:
+        if self._app is None or self._endpoints is None:
             raise EngineDead(f"the engine of {self.model} is not started")
+        answer = await self._endpoints.call(url, body)
+        if answer is None and not self._client.errored:
+            answer = await self._ask(self._app, url, body)
+        if answer is None or self._client.errored:
+            raise EngineDead(f"the engine core of {self.model} died")
+        return answer
+
+    async def _ask(self, app: App, url: str, body: bytes) -> Answer:
+        """Send a request through vLLM's whole app."""
         exchange = _Exchange(body)
         call = asyncio.ensure_future(
-            self._app(_scope(url, body), exchange.receive, exchange.send)
+            app(_scope(url, body), exchange.receive, exchange.send)
         )
         try:
             await asyncio.wait({call})
         except asyncio.CancelledError:
             self._give_up(call, exchange)
             raise
-        if self._client.errored:
-            raise EngineDead(f"the engine core of {self.model} died")
         if error := call.exception():
             logger.error("vLLM's app failed on %s", url, exc_info=error)
             return Answer(500, b"")
@@ -162,7 +171,7 @@ class VllmEngine(Engine):
         """End the engine's processes and free its memory."""
         if self._leaving:
             await asyncio.wait(self._leaving, timeout=5)
-        self._app = None
+        self._app = self._endpoints = None
         gc.unfreeze()
         await self._stack.aclose()
         self._client = None
