@@ -8,6 +8,8 @@ import sys
 def main() -> None:
     """Hand the command line to Django."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vllm_batch.settings")
+    # A command needs one connection, and its statements may take their time.
+    os.environ.update(DATABASE_POOL="false", DATABASE_STATEMENT_SECONDS="0")
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

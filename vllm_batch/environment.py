@@ -59,6 +59,16 @@ class Environment(BaseSettings):
         True,
         description="psycopg's connection pool in web processes (PostgreSQL only).",
     )
+    DATABASE_SILENCE_SECONDS: int = Field(
+        15,
+        ge=0,
+        description="A PostgreSQL silent so long over TCP is gone. 0: no check.",
+    )
+    DATABASE_STATEMENT_SECONDS: int = Field(
+        30,
+        ge=0,
+        description="Longest statement in web processes (PostgreSQL). 0: no limit.",
+    )
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Lowest level that is logged."
     )
@@ -110,6 +120,12 @@ class Environment(BaseSettings):
         "gpu0",
         pattern=SLOT_PATTERN,
         description="Name of this machine's GPU slot. One engine runs per slot.",
+    )
+    WORKER_HOST: str = Field(
+        "",
+        pattern=rf"^$|{SLOT_PATTERN}",
+        description="Name of this machine, the same after restarts. Empty: its host"
+        " name.",
     )
     WORKER_LEASE_SECONDS: int = Field(
         60, ge=2, description="A chunk's lease; a dead worker's chunks wait this long."

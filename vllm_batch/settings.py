@@ -3,9 +3,6 @@
 import os
 import secrets
 from pathlib import Path
-from typing import Any
-
-import dj_database_url
 
 from vllm_batch.app_settings import (  # noqa: F401
     API_PATH,
@@ -21,6 +18,7 @@ from vllm_batch.app_settings import (  # noqa: F401
     VLLM_BATCH_APPS,
     WORKER_STATUS,
 )
+from vllm_batch.database import database_settings
 from vllm_batch.environment import BASE_DIR
 from vllm_batch.lib.logs import logging_settings
 
@@ -36,34 +34,6 @@ def _kept_secret(folder: Path) -> str:
     with os.fdopen(descriptor, "w") as file:
         file.write(secrets.token_urlsafe(50))
     return path.read_text()
-
-
-def _databases() -> dict[str, Any]:
-    if not VLLM_BATCH.DATABASE_URL:
-        return {
-            "ENGINE": "django.db.backends.sqlite3",
-            "NAME": VLLM_BATCH.DATA_DIR / "db.sqlite3",
-            "OPTIONS": {
-                "transaction_mode": "IMMEDIATE",
-                "timeout": 20,
-                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
-            },
-            # A file, not memory: tests of the worker use it from several threads.
-            "TEST": {"NAME": VLLM_BATCH.DATA_DIR / "test.sqlite3"},
-        }
-    database: dict[str, Any] = {**dj_database_url.parse(VLLM_BATCH.DATABASE_URL)}
-    # A pool does not survive a fork, and the worker's processes fork: there, threads
-    # keep a connection each instead.
-    if not VLLM_BATCH.DATABASE_POOL:
-        database |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
-    database["OPTIONS"] = {
-        **database.get("OPTIONS", {}),
-        "connect_timeout": 5,
-        "pool": {"min_size": 1, "max_size": 20, "timeout": 10}
-        if VLLM_BATCH.DATABASE_POOL
-        else False,
-    }
-    return database
 
 
 SECRET_KEY = VLLM_BATCH.SECRET_KEY or _kept_secret(VLLM_BATCH.DATA_DIR)
@@ -113,7 +83,7 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {"default": _databases()}
+DATABASES = {"default": database_settings(VLLM_BATCH)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 STORAGES = {

@@ -105,6 +105,7 @@ class Cluster:
             "RUNWORKER_CHILD": "1",
             # Its processes fork, and psycopg's pool does not survive a fork.
             "DATABASE_POOL": "false",
+            "DATABASE_STATEMENT_SECONDS": "0",
             "DJANGO_SETTINGS_MODULE": os.environ["DJANGO_SETTINGS_MODULE"],
         }
 

@@ -3,12 +3,16 @@
 import random
 import re
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
-from tests.rig.history import Recorder, lines
+from tests.rig.history import Recorder, Unanswered, lines
 from tests.rig.rig import Rig, scale
 from tests.rig.tree import wait_until_gone
+from workers import family
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
 
@@ -114,4 +118,56 @@ def test_a_supervisor_whose_connection_died_silently_goes_on(
         assert time.monotonic() < ends_at
         time.sleep(0.2)
     rig.proxy.speak()
+    client.must_be_good()
+
+
+def web_pids(rig: Rig) -> list[int]:
+    """Return the web server's processes."""
+    main = rig.stack.processes["web"].pid
+    return [main, *(member.pid for member in family.descendants(main))]
+
+
+def ask(client: Recorder, work: Callable[[], object]) -> float:
+    """Let the web server answer with success or 503; return how long that took."""
+    started = time.monotonic()
+    with suppress(Unanswered):
+        work()
+    assert client.history.statuses[-1] in (200, 503)
+    return time.monotonic() - started
+
+
+def test_a_web_server_whose_connections_died_silently_answers_in_time(
+    rig: Rig, client: Recorder
+):
+    """T15: those in its pool, before a request has one of them."""
+    for _ in range(8):
+        client.insist(lambda: client.send("GET", "/files"))
+
+    assert rig.proxy.go_silent(*web_pids(rig)) > 0
+
+    longest = max(ask(client, lambda: client.send("GET", "/files")) for _ in range(8))
+    print(f"longest answer: {longest:.1f} s")
+    assert longest < 15
+    rig.proxy.speak()
+    client.insist(lambda: client.send("GET", "/files"), 15)
+    assert 500 not in client.history.statuses
+
+
+def test_a_request_whose_connection_dies_silently_is_answered_in_time(
+    rig: Rig, client: Recorder
+):
+    """T15: in the middle of it, on a connection that was just found to be good."""
+    content = lines("half-open", 10)
+    rig.arm("upload.received", 1, "sleep 1")
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(ask, client, lambda: client.upload(content))
+        while not rig.passes("upload.received"):
+            time.sleep(0.02)
+        assert rig.proxy.go_silent(*web_pids(rig)) > 0
+
+    print(f"answered after {answer.result():.1f} s")
+    assert client.history.statuses == [503]
+    assert answer.result() < 15
+    rig.proxy.speak()
+    client.finish(client.submit(content), 30)
     client.must_be_good()
