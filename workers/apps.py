@@ -30,8 +30,10 @@ class WorkersConfig(AppConfig):
 
 
 def _start_only_once(**details: Any) -> None:
+    from vllm_batch.lib.faultpoints import fault
     from workers.keeper import TICKET
     from workers.lifeline import wait_without_ticket
 
     if ticket := os.environ.get(TICKET):
         wait_without_ticket(int(ticket))
+    fault("worker.started")

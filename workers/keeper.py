@@ -17,10 +17,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
 
 from workers import family
+from workers.births import BIRTHS, Birth, Births
 from workers.family import Member
 from workers.ledger import Ledger
 from workers.lifeline import adopt_orphans, make_ticket
@@ -30,11 +32,14 @@ logger = logging.getLogger("workers.keeper")
 DRAIN = b"d"
 TICKET = "RUNWORKER_TICKET"
 LOOK_SECONDS = 0.25
+# The same while a process has yet to say by its title what it is.
+QUICK_LOOK_SECONDS = 0.05
 ENDING_SECONDS = 0.02
 COMPLAINT_SECONDS = 5.0
 # From the start until all of django-q2's processes are there.
 START_SECONDS = 120.0
 VANISHED = 70
+NEWBORN = "newborn process"
 
 
 class Watch:
@@ -46,14 +51,25 @@ class Watch:
         self._missed = 0
         self._start_ends_at = time.monotonic() + START_SECONDS
 
-    def look(self, members: list[Member], main: int) -> str:
-        """Return what has vanished since the last look, or an empty string."""
+    @property
+    def is_unsure(self) -> bool:
+        """Tell whether a process has yet to say what it is."""
+        return NEWBORN in self._vital.values()
+
+    def look(
+        self, members: list[Member], main: int, births: Sequence[Birth] = ()
+    ) -> str:
+        """Return what has vanished since the last look, or an empty string.
+
+        `births` are older than `members`: who is only there has died meanwhile.
+        """
         living = {member for member in members if not member.is_zombie}
         gone = [role for member, role in self._vital.items() if member not in living]
+        gone += _stillborn(births, living, main)
         self._vital = {
             member: role
             for member in living
-            if (role := self._vital.get(member) or _role(member, living, main))
+            if (role := self._known(member) or _role(member, living, main))
         }
         if not self.is_draining:
             # Killed at birth, it may take a lock along that main waits for.
@@ -64,6 +80,11 @@ class Watch:
         self._missed = self._missed + 1 if is_headless else 0
         return "sentinel" if self._missed > 2 else ""
 
+    def _known(self, member: Member) -> str:
+        """Return what a process was, for good: a worker may change its title."""
+        role = self._vital.get(member, "")
+        return "" if role == NEWBORN else role
+
     def _late_to_start(self) -> str:
         if "sentinel" in self._vital.values():
             return ""
@@ -73,18 +94,30 @@ class Watch:
 def _role(member: Member, living: set[Member], main: int) -> str:
     """Return what a process is, if the cluster cannot do without it.
 
-    django-q2 writes it into the title. A process without a title yet holds no lock
-    whose loss could hurt; a pusher is replaced by the sentinel without harm.
+    django-q2 writes it into the title. Before that, a process may hold the ticket, or
+    be about to hold a lock. A pusher is replaced by the sentinel without harm.
     """
     if member.parent == main:
         return "sentinel"
-    parents = {one.pid for one in living if one.parent == main}
-    words = member.title.split() if member.parent in parents else []
-    if len(words) < 3 or words[0] != "qcluster":
+    if member.parent not in _sentinels(living, main):
         return ""
-    return {"monitor": "monitor", "idle": "worker", "processing": "worker"}.get(
-        words[2], ""
-    )
+    words = member.title.split()
+    roles = {"idle": "worker", "processing": "worker", "monitor": "monitor"}
+    if "pusher" in words[2:3]:
+        return ""
+    return roles.get(words[2], NEWBORN) if len(words) > 2 else NEWBORN
+
+
+def _stillborn(births: Sequence[Birth], living: set[Member], main: int) -> list[str]:
+    """Return what was born and has died before anybody saw it."""
+    sentinels, pids = _sentinels(living, main), {one.pid for one in living}
+    parents = {main: "sentinel", **dict.fromkeys(sentinels, NEWBORN)}
+    dead = [birth.parent for birth in births if birth.pid not in pids]
+    return [parents[parent] for parent in dead if parent in parents]
+
+
+def _sentinels(living: set[Member], main: int) -> set[int]:
+    return {one.pid for one in living if one.parent == main}
 
 
 class Keeper:
@@ -94,6 +127,7 @@ class Keeper:
         self._lifeline = lifeline
         self._ledger = ledger
         self._watch = Watch()
+        self._births = Births()
 
     def run(self, command: list[str], descriptors: list[int]) -> int:
         """Run until the command's end, and return the exit status."""
@@ -105,8 +139,8 @@ class Keeper:
         ticket = make_ticket()
         self._main = subprocess.Popen(  # noqa: S603 - our own command line
             command,
-            pass_fds=[ticket, *descriptors],
-            env={**os.environ, TICKET: str(ticket)},
+            pass_fds=[ticket, self._births.write_end, *descriptors],
+            env={**os.environ, TICKET: str(ticket), BIRTHS: self._births.address},
             start_new_session=True,
         )
         try:
@@ -117,18 +151,26 @@ class Keeper:
 
     def _stand_by(self) -> int:
         while True:
-            if select.select([self._lifeline], [], [], LOOK_SECONDS)[0]:
+            if self._lifeline in self._wait():
                 if not os.read(self._lifeline, 1):
                     return 0
                 self._drain()
             if (status := self._main.poll()) is not None:
                 return abs(status)
+            births = self._births.take()
             members = family.descendants(os.getpid())
             self._ledger.note(members)
             self._reap(members)
-            if role := self._watch.look(members, self._main.pid):
+            if role := self._watch.look(members, self._main.pid, births):
                 logger.error("its %s vanished: ending all of the cluster", role)
                 return VANISHED
+
+    def _wait(self) -> list[int]:
+        """Wait for the next look, an order or a birth; return what can be read."""
+        seconds = QUICK_LOOK_SECONDS if self._watch.is_unsure else LOOK_SECONDS
+        return select.select([self._lifeline, self._births.read_end], [], [], seconds)[
+            0
+        ]
 
     def _drain(self) -> None:
         """Ask the cluster to end after its running tasks.

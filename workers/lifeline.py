@@ -9,6 +9,8 @@ import ctypes
 import os
 import signal
 
+from workers.births import announce
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -28,12 +30,19 @@ def adopt_orphans() -> None:
 
 
 def tie_forks() -> None:
-    """Let this process, and all it forks from now on, end with their parents."""
+    """Let this process, and all it forks from now on, end with their parents.
+
+    Each fork also tells the keeper of itself, before it does anything.
+    """
     parents: list[int] = [os.getppid()]
     end_with_parent(parents[0])
+
+    def begin() -> None:
+        announce()
+        end_with_parent(parents[0])
+
     os.register_at_fork(
-        before=lambda: parents.__setitem__(0, os.getpid()),
-        after_in_child=lambda: end_with_parent(parents[0]),
+        before=lambda: parents.__setitem__(0, os.getpid()), after_in_child=begin
     )
 
 

@@ -49,6 +49,20 @@ def test_a_killed_process_is_noticed_and_its_cluster_starts_anew(
     assert rig.two_engines() == []
 
 
+def test_a_worker_killed_at_its_birth_is_noticed(rig: Rig, client: Recorder):
+    """It has the ticket and no title yet: whoever takes its place waits for ever."""
+    rig.arm("worker.started", 1, "kill")
+    started = time.monotonic()
+
+    assert kill(rig.tree.one("gpu", "worker"))
+
+    # Sooner than the supervisor finds that nobody takes the work.
+    client.finish(client.submit(lines("birth", 20)), 20)
+    assert rig.passes("worker.started") == 2
+    print(f"done after {time.monotonic() - started:.1f} s")
+    client.must_be_good()
+
+
 def test_a_killed_pusher_costs_no_engine(rig: Rig, client: Recorder):
     for number in range(TIMES):
         others = [*cluster_of(rig, "gpu"), *cluster_of(rig, "ops")]

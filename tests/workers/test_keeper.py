@@ -13,7 +13,7 @@ import pytest
 from tests.rig.process import ROOT
 from workers import family
 from workers.family import Member
-from workers.keeper import DRAIN, Watch
+from workers.keeper import DRAIN, NEWBORN, VANISHED
 from workers.ledger import Ledger
 
 # Starts a process that leaves the group and the session, as an engine may.
@@ -153,80 +153,39 @@ def test_a_ledger_that_cannot_be_written_is_no_obstacle(tmp_path):
     Ledger(str(tmp_path / "missing" / "ledger.json")).note([me])
 
 
-class Named(Member):
-    """A process with a title of its own."""
-
-    titles: dict[int, str] = {}
-
-    @property
-    def title(self) -> str:
-        return self.titles.get(self.pid, "")
-
-
-def one(pid: int, parent: int, title: str = "", *, is_zombie: bool = False) -> Member:
-    Named.titles[pid] = title
-    return Named(pid=pid, started=1, parent=parent, is_zombie=is_zombie)
-
-
-MAIN, SENTINEL = 10, 11
-CLUSTER = [
-    one(MAIN, 1, "qcluster MainProcess a-b"),
-    one(SENTINEL, MAIN, "qcluster MainProcess a-b"),
-    one(12, SENTINEL, "qcluster Process-1 idle"),
-    one(13, SENTINEL, "qcluster Process-2 monitor"),
-    one(14, SENTINEL, "qcluster Process-3 pusher"),
-    one(15, 12, "VLLM::EngineCore"),
-    one(16, SENTINEL, "qcluster MainProcess a-b"),
-]
+# Its main process forks a sentinel, and that a worker which is killed at once and
+# reaped: no look at the process table could find any of it.
+STILLBIRTH = """
+import os, time
+from workers.lifeline import tie_forks
+tie_forks()
+if os.fork() == 0:
+    time.sleep(0.6)
+    if (pid := os.fork()) == 0:
+        os.kill(os.getpid(), 9)
+    os.waitpid(pid, 0)
+time.sleep(60)
+"""
 
 
-@pytest.mark.parametrize(
-    ("pid", "role"),
-    [(11, "sentinel"), (12, "worker"), (13, "monitor"), (14, ""), (15, ""), (16, "")],
-)
-def test_who_vanishes_is_noticed_if_the_cluster_needs_it(pid, role):
-    watch = Watch()
-    watch.look(CLUSTER, MAIN)
+def test_a_worker_killed_at_its_birth_ends_the_cluster(tmp_path):
+    read_end, lifeline = os.pipe()
+    started = time.monotonic()
 
-    left = [member for member in CLUSTER if member.pid != pid]
+    ended = subprocess.run(
+        [sys.executable, "-m", "workers.keeper", str(read_end), str(tmp_path / "l"), ""]
+        + [sys.executable, "-c", STILLBIRTH],
+        pass_fds=[read_end],
+        cwd=ROOT,
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
 
-    assert watch.look(left, MAIN) == role
-
-
-def test_a_worker_that_takes_a_task_has_not_vanished():
-    watch = Watch()
-    watch.look(CLUSTER, MAIN)
-
-    Named.titles[12] = "qcluster Process-1 processing some-task 'serve'"
-
-    assert watch.look(CLUSTER, MAIN) == ""
-    Named.titles[12] = "qcluster Process-1 idle"
-
-
-def test_a_sentinel_that_died_at_birth_is_noticed():
-    dead = one(SENTINEL, MAIN, is_zombie=True)
-
-    assert Watch().look([CLUSTER[0], dead], MAIN) == "sentinel"
-
-
-def test_a_cluster_that_never_comes_up_is_noticed():
-    watch = Watch()
-    assert watch.look(CLUSTER[:1], MAIN) == ""
-
-    watch._start_ends_at = 0
-
-    assert watch.look(CLUSTER[:1], MAIN) == "start"
-
-
-def test_while_it_drains_workers_may_end_but_main_may_not_wait_for_a_dead_sentinel():
-    watch = Watch()
-    watch.look(CLUSTER, MAIN)
-    watch.is_draining = True
-
-    assert watch.look(CLUSTER[:2], MAIN) == ""
-    looks = [watch.look(CLUSTER[:1], MAIN) for _ in range(3)]
-
-    assert looks == ["", "", "sentinel"]
+    os.close(lifeline)
+    os.close(read_end)
+    assert ended.returncode == VANISHED and NEWBORN.encode() in ended.stderr
+    assert time.monotonic() - started < 10
 
 
 def test_a_kernel_without_lists_of_children_is_scanned(monkeypatch):
