@@ -18,8 +18,9 @@ from batches import actions, merging, records, segments
 from batches.exceptions import SegmentDamaged
 from batches.lines import open_input, pending_lines
 from batches.models import BatchJob, Chunk, Segment, Status
-from files.actions import prepare_file
-from files.models import File, Purpose, batch_storage
+from files.actions import discard, prepare_file
+from files.litter import note_known
+from files.models import File, Purpose
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
 from vllm_batch.lib.faultpoints import fault
@@ -50,6 +51,8 @@ def finalize(batch: BatchJob, keep_alive: Callable[[], None]) -> bool:
         _discard(files)
         return False
     fault("final.closed")
+    for file in filter(None, files):
+        note_known(file.path)
     return True
 
 
@@ -131,4 +134,4 @@ def _prepare(batch: BatchJob, kind: str, content: IO[bytes]) -> File | None:
 def _discard(files: list[File | None]) -> None:
     for file in files:
         if file is not None:
-            batch_storage().delete(file.path)
+            discard(file)

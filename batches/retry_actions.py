@@ -14,7 +14,8 @@ from batches.finalizing import temporary_file
 from batches.models import BatchJob
 from batches.orders import RetryOrder
 from batches.retrying import choose, read_failed
-from files.actions import prepare_file
+from files.actions import discard, prepare_file
+from files.litter import note_known
 from files.models import File, Purpose, batch_storage
 from files.reserve import is_reached
 from vllm_batch.environment import window_seconds
@@ -47,10 +48,12 @@ def retry(
     try:
         stored = actions.store(batch, file)
     except (IntegrityError, Conflict):
-        batch_storage().delete(file.path)
+        discard(file)
         raise
     if stored is not batch:  # somebody with the same key was faster
-        batch_storage().delete(file.path)
+        discard(file)
+    else:
+        note_known(file.path)
     return stored
 
 

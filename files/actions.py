@@ -10,10 +10,12 @@ from django.db.models.functions import Now
 
 from accounts.models import Project
 from files.incoming import IncomingFile
+from files.litter import note_known, note_storing
 from files.models import File, Purpose, batch_storage, new_file_id
 from files.parameters import UploadForm
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
+from vllm_batch.lib.faultpoints import fault
 
 
 class _LocalFile(DjangoFile):  # type: ignore[type-arg]
@@ -46,13 +48,14 @@ def prepare_file(
     """Store a finished local file durably and return its row, not yet saved.
 
     The bytes are safe before the row is, so a row never points at nothing. The caller
-    saves the row in a transaction of its own, or deletes `path` from the storage.
+    saves the row in a transaction of its own and then calls `note_known`, or else it
+    calls `discard`. What a crash leaves in between is litter in a day.
     """
     size = local_path.stat().st_size
     sha256 = sha256 or _digest(local_path)
     file_id = new_file_id()
     name = f"files/{file_id[5:7]}/{file_id}"
-    path = batch_storage().save(name, _LocalFile(local_path))
+    path = _store(name, local_path)
     return File(
         id=file_id,
         project=project,
@@ -67,6 +70,21 @@ def prepare_file(
     )
 
 
+def discard(file: File) -> None:
+    """Delete the bytes of a prepared file that gets no row."""
+    batch_storage().delete(file.path)
+    note_known(file.path)
+
+
+def _store(name: str, local_path: Path) -> str:
+    try:
+        note_storing(name)
+        return batch_storage().save(name, _LocalFile(local_path))
+    except OSError:  # a full disk, say: the storage has kept nothing
+        note_known(name)
+        raise
+
+
 def _digest(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -74,6 +92,7 @@ def _digest(path: Path) -> str:
 
 def receive(project: Project, form: UploadForm, incoming: IncomingFile) -> File:
     """Keep an upload that has passed its checks."""
+    fault("upload.received")
     now = database_now()
     file = prepare_file(
         project,
@@ -85,7 +104,10 @@ def receive(project: Project, form: UploadForm, incoming: IncomingFile) -> File:
         sha256=incoming.sha256,
         line_count=incoming.line_count,
     )
+    fault("upload.stored")
     file.save(force_insert=True)
+    fault("upload.saved")
+    note_known(file.path)
     return file
 
 

@@ -12,6 +12,8 @@ from typing import Any
 from django.core.files.base import File as DjangoFile
 from django.core.files.storage import FileSystemStorage
 
+from vllm_batch.lib.faultpoints import fault
+
 
 class DurableFileSystemStorage(FileSystemStorage):
     """Django's file system storage with fsync before a name appears."""
@@ -40,6 +42,7 @@ class DurableFileSystemStorage(FileSystemStorage):
         _fsync(source)
         # A link, because a rename would overwrite a file of that name.
         os.link(source, target)
+        fault("file.linked")
         os.unlink(source)
         try:
             _fsync(target.parent)

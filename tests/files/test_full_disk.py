@@ -15,7 +15,7 @@ from files import reserve
 from files.incoming import IncomingFile
 from files.litter import purge_incoming
 from files.models import File, batch_storage
-from tests.factories import make_client
+from tests.factories import make_client, make_file
 from tests.files.uploads import form, send
 
 pytestmark = pytest.mark.django_db
@@ -176,3 +176,41 @@ def test_other_peoples_temporary_files_stay(storage):
 
 def test_no_folder_is_no_litter():
     assert purge_incoming() == 0
+
+
+def note(storage: Path, name: str, hours: float = 25) -> Path:
+    """Write what a crash leaves between a file's bytes and its row."""
+    path = aged(storage / "incoming", f"storing-{Path(name).name}", hours)
+    path.write_text(name)
+    moment = time.time() - 3600 * hours
+    os.utime(path, (moment, moment))
+    return path
+
+
+def test_bytes_without_a_row_are_litter_after_a_day(storage):
+    name = batch_storage().save("files/ab/file-ab", ContentFile(b"x"))
+    left = note(storage, name)
+
+    assert purge_incoming() == 1
+    assert not left.exists() and not batch_storage().exists(name)
+
+
+@pytest.mark.parametrize(("hours", "has_row"), [(23, False), (25, True)])
+def test_bytes_that_are_new_or_have_a_row_are_none(storage, hours, has_row):
+    file = make_file(b"x")
+    left = note(storage, file.path, hours)
+    if not has_row:
+        file.delete()
+
+    purge_incoming()
+
+    assert batch_storage().exists(file.path) and left.exists() == (not has_row)
+
+
+@pytest.mark.parametrize("name", ["", "files/ab/file-none"])
+def test_a_note_of_what_was_never_stored_does_no_harm(storage, name):
+    left = note(storage, name or "files/ab/file-full")
+    left.write_text(name)
+    os.utime(left, (0, 0))
+
+    assert purge_incoming() == 1 and not left.exists()
