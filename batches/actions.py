@@ -246,6 +246,11 @@ def break_off(batch: BatchJob, message: str = BROKEN) -> bool:
     )
 
 
+def break_off_lost(batch: BatchJob, what: str) -> bool:
+    """Fail a batch over a file that is gone for good."""
+    return break_off(batch, f"The server lost {what}. Create the batch again.")
+
+
 def close(batch: BatchJob, *, output: File | None, error: File | None) -> bool:
     """Store the files of a batch whose lines all have a record, and end it.
 

@@ -32,7 +32,6 @@ logger = logging.getLogger(__name__)
 
 COPY_BYTES = 1 << 20
 LONGEST_MESSAGE = 1000
-CLAIMED_FIELDS = ["fence", "done", "completed", "failed", "crash_count", "probed_line"]
 OUTCOMES = ("cut_off", "invalid_output", "folded")
 # How long the segments of an ended batch stay: somebody may be reading them.
 KEEP_ENDED = timedelta(minutes=10)
@@ -251,40 +250,3 @@ def free(batch: BatchJob) -> bool:
         models.Q(lease_expires_at=None) | models.Q(lease_expires_at__lt=Now())
     ).update(fence=F("fence") + 1, lease_owner="", lease_expires_at=None)
     return not chunks.filter(lease_expires_at__gte=Now()).exists()
-
-
-def claim_next(
-    owner: str, seconds: int, candidates: models.QuerySet[Chunk]
-) -> Chunk | None:
-    """Lease the first candidate nobody was faster at, or return None."""
-    for chunk in candidates.select_related("batch")[:8]:
-        changed = Chunk.objects.filter(pk=chunk.pk, fence=chunk.fence).update(
-            fence=F("fence") + 1,
-            lease_owner=owner,
-            lease_expires_at=Now() + timedelta(seconds=seconds),
-            crash_count=_crashes(chunk),
-            claimed_results=F("completed") + F("failed"),
-            probed_line=chunk.probed_line if chunk.lease_owner else None,
-        )
-        if changed:
-            fault("chunk.claimed")
-            chunk.refresh_from_db(fields=CLAIMED_FIELDS)
-            return chunk
-    return None
-
-
-def _crashes(chunk: Chunk) -> int:
-    """Return how often in a row a holder vanished without one new result.
-
-    A holder that lets go clears its name; one whose name still stands was killed,
-    perhaps by one of the chunk's lines.
-    """
-    is_stuck = chunk.completed + chunk.failed == chunk.claimed_results
-    return chunk.crash_count + 1 if chunk.lease_owner and is_stuck else 0
-
-
-def probe(claim: Claim, number: int | None) -> None:
-    """Note, before it is sent, which line of a chunk runs alone: it may kill us."""
-    Chunk.objects.filter(
-        pk=claim.chunk_id, fence=claim.fence, lease_owner=claim.owner
-    ).update(probed_line=number)

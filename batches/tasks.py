@@ -45,7 +45,7 @@ def attend(batch_id: str) -> None:
 def _wait_or_break_off(batch: BatchJob, error: Exception) -> None:
     """Wait for a database or a disk that is away; fail a batch over anything else."""
     if isinstance(error, FileNotFoundError) and (lost := _lost(batch)):
-        actions.break_off(batch, f"The server lost {lost}. Create the batch again.")
+        actions.break_off_lost(batch, lost)
     elif isinstance(error, OSError) or is_database_away(error):
         # The sweeper rings again when the lease ends.
         with suppress(DatabaseError, InterfaceError):

@@ -13,6 +13,7 @@ from accounts.models import ApiKey, Project
 from batches.models import BatchJob, Chunk
 from batches.tasks import attend
 from files.actions import prepare_file
+from files.litter import note_known
 from files.models import File, Purpose
 from vllm_batch.lib.clock import database_now
 from workers.models import ServedModel
@@ -62,6 +63,7 @@ def make_file(
     for name, value in fields.items():
         setattr(file, name, value)
     file.save(force_insert=True)
+    note_known(file.path)
     return file
 
 

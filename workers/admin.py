@@ -12,7 +12,7 @@ from workers.memory.errors import CannotPlan
 from workers.memory.report import as_text
 from workers.memory.sizes import parse_size
 from workers.memory.sources import plan_for, source_of_served
-from workers.models import Heartbeat, ServedModel
+from workers.models import GpuLease, Heartbeat, ServedModel
 
 GPU_SIZES = ("8GiB", "12GiB", "16GiB", "24GiB", "48GiB", "80GiB")
 USUAL_GPU = "16GiB"
@@ -62,21 +62,32 @@ def _plan_text(model: ServedModel, gpu: str) -> str:
         return str(reason)
 
 
+class ClearedAdmin(ReadOnlyAdmin):
+    """Rows of workers, which write them again while they live."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let the row of a worker that is gone for good be cleared away."""
+        return True
+
+
+@admin.register(GpuLease)
+class GpuLeaseAdmin(ClearedAdmin):
+    """Who owns which GPU."""
+
+    list_display = ["host", "slot", "expires_at", "holder"]
+
+
 @admin.register(Heartbeat)
-class HeartbeatAdmin(ReadOnlyAdmin):
+class HeartbeatAdmin(ClearedAdmin):
     """Who is at work."""
 
     list_display = [
+        "host",
         "slot",
         "state",
         "model",
         "requests_in_flight",
         "requests_done",
         "reason",
-        "host",
         "beat_at",
     ]
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Let the row of a worker that is gone for good be cleared away."""
-        return True

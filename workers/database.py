@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from django.db import (
+    DataError,
+    IntegrityError,
     InterfaceError,
     OperationalError,
     close_old_connections,
@@ -19,6 +21,8 @@ logger = logging.getLogger(__name__)
 RETRY_SECONDS = 1.0
 # What a database says that is away or restarts; anything else is a fault of ours.
 AWAY = (OperationalError, InterfaceError)
+# What it says of rows that it will never take.
+REFUSED = (IntegrityError, DataError)
 P = ParamSpec("P")
 T = TypeVar("T")
 

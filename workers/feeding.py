@@ -11,7 +11,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from batches import actions
 from batches.models import Chunk
+from batches.stored import find_lost
 from files import reserve
 from workers import leases
 from workers.database import DatabaseThread
@@ -132,9 +134,16 @@ class Feeder:
     async def _open(self, chunk: Chunk) -> None:
         held = in_hand(chunk, self._owner)
         self._held.add(held)
-        requests = await self._thread.patiently(requests_of, chunk, held)
-        if chunk.crash_count:
-            # Its holders vanished without a result: one of its lines may be poison.
+        try:
+            requests = await self._thread.patiently(requests_of, chunk, held)
+        except FileNotFoundError:
+            if not await self._thread.patiently(_break_off, chunk):
+                raise
+            held.stopped = "lost"
+            self._close(held)
+            return
+        if chunk.crash_count or chunk.probe_count:
+            # Its holders vanished: one of its lines may be poison.
             await self._run_carefully(chunk, held, requests)
             self._close(held)
         elif requests:
@@ -159,3 +168,12 @@ class Feeder:
     def _close(self, held: ChunkInHand) -> None:
         held.is_read = True
         self._note(held)
+
+
+def _break_off(chunk: Chunk) -> bool:
+    """Fail a batch whose files are lost; not if the whole storage is away."""
+    if (lost := find_lost(chunk.batch)) is None:
+        return False
+    logger.error("%s of %s is lost", lost, chunk.batch_id)
+    actions.break_off_lost(chunk.batch, lost)
+    return True

@@ -12,10 +12,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from batches import outcomes
+from batches.models import Chunk
 from batches.outcomes import Outcome
 from workers.engines.base import EngineDead
 from workers.reading import Request
 
+# A chunk whose holder vanished is run in parts of this many lines, then line by line.
+CAREFUL_LINES = 32
 Part = list[Request]
 # Runs a part's requests together. Returns what became of each: an outcome, None if its
 # batch stopped, EngineDead if the engine died of this part.
@@ -26,6 +29,17 @@ def in_parts(suspects: Part, size: int = 0) -> deque[Part]:
     """Cut the suspects into parts of `size`, or of the square root of their number."""
     size = size or max(1, math.isqrt(len(suspects)))
     return deque(suspects[i : i + size] for i in range(0, len(suspects), size))
+
+
+def in_careful_parts(requests: Part, chunk: Chunk) -> deque[Part]:
+    """Cut what is open of a chunk whose holders vanished, the suspect apart and first.
+
+    So it harms nothing, if it is one, and is known after as few holders as possible.
+    """
+    suspect = [r for r in requests if r.number == chunk.probed_line]
+    others = [r for r in requests if r.number != chunk.probed_line]
+    size = CAREFUL_LINES if chunk.crash_count <= 1 else 1
+    return in_parts(suspect) + in_parts(others, size)
 
 
 async def replay(

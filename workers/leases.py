@@ -6,8 +6,9 @@ from datetime import timedelta
 from django.db.models import Max, Min
 from django.db.models.functions import Now
 
+from batches.claims import claim_next
 from batches.models import BatchJob, Chunk
-from batches.segments import Claim, claim_next
+from batches.segments import Claim
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
 from workers.models import ServedModel

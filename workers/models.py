@@ -59,6 +59,27 @@ class ServedModel(models.Model):
         return not self.endpoints or endpoint in self.endpoints
 
 
+class GpuLease(models.Model):
+    """Who owns a GPU: a host and a slot, until a time by the database's clock."""
+
+    host = models.CharField(max_length=255)
+    slot = models.CharField(max_length=128)
+    holder = models.CharField(max_length=64, help_text="The id of the slot's lock.")
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "GPU lease"
+        ordering = ["host", "slot"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["host", "slot"], name="vllm_workers_one_owner"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.slot}@{self.host}"
+
+
 class Heartbeat(models.Model):
     """The last sign of life of a GPU slot's worker; times by the database's clock."""
 
@@ -71,8 +92,8 @@ class Heartbeat(models.Model):
         PAUSED = "paused"
         DRAINING = "draining"
 
-    slot = models.CharField(primary_key=True, max_length=128)
     host = models.CharField(max_length=255)
+    slot = models.CharField(max_length=128)
     pid = models.PositiveIntegerField()
     owner = models.CharField(max_length=128)
     state = models.CharField(max_length=16, choices=State.choices, default=State.IDLE)
@@ -84,7 +105,10 @@ class Heartbeat(models.Model):
     progress_at = models.DateTimeField()
 
     class Meta:
-        ordering = ["slot"]
+        ordering = ["host", "slot"]
+        constraints = [
+            models.UniqueConstraint(fields=["host", "slot"], name="vllm_workers_heart")
+        ]
 
     def __str__(self) -> str:
-        return self.slot
+        return f"{self.slot}@{self.host}"

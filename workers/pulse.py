@@ -2,7 +2,6 @@
 
 import logging
 import os
-import socket
 import threading
 from typing import Any
 
@@ -11,6 +10,7 @@ from django.db.models.functions import Now
 from vllm_batch.lib.conf import conf
 from workers import leases
 from workers.database import AWAY, disconnect, fresh
+from workers.hosts import host_name
 from workers.models import Heartbeat
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class Pulse(threading.Thread):
         self.in_flight = 0
         self.done = 0
         self._has_moved = True
-        self._slot = slot
+        self._key = {"host": host_name(), "slot": slot}
         self._owner = owner
         self._ended = threading.Event()
 
@@ -70,7 +70,6 @@ class Pulse(threading.Thread):
     def _beat(self) -> None:
         leases.renew(self._owner)
         fields: dict[str, Any] = {
-            "host": socket.gethostname(),
             "pid": os.getpid(),
             "owner": self._owner,
             "state": self.state,
@@ -83,11 +82,9 @@ class Pulse(threading.Thread):
         if self._has_moved or not self.in_flight:
             fields["progress_at"] = Now()
         self._has_moved = False
-        changed = Heartbeat.objects.filter(slot=self._slot).update(**fields)
-        if not changed:
-            Heartbeat.objects.create(
-                slot=self._slot, **{**fields, "progress_at": Now()}
-            )
+        if not Heartbeat.objects.filter(**self._key).update(**fields):
+            fields["progress_at"] = Now()
+            Heartbeat.objects.get_or_create(**self._key, defaults=fields)
 
     def end(self) -> None:
         """Stop beating."""

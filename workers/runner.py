@@ -10,7 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 
-from batches import outcomes, segments
+from batches import claims, outcomes
 from batches.exceptions import Fenced
 from batches.models import Chunk
 from batches.outcomes import Outcome
@@ -29,8 +29,6 @@ from workers.writer import Writer
 logger = logging.getLogger(__name__)
 
 WATCH_SECONDS = 0.5
-# A chunk whose holder vanished is run in parts of this many lines, then line by line.
-CAREFUL_LINES = 32
 
 
 class Runner:
@@ -199,25 +197,27 @@ class Runner:
         What finished is durable before the next part starts, and a line that runs alone
         is noted before: if this process dies of it too, the next holder knows.
         """
-        size = CAREFUL_LINES if chunk.crash_count == 1 else 1
-        parts = healing.in_parts(requests, size)
+        parts = healing.in_careful_parts(requests, chunk)
         held.outstanding += len(requests)
         async with self._alone:
             self._flights.door.clear()
             await self._flights.land()
             while parts and not held.stopped and not self._is_over():
-                part = parts.popleft()
-                if size == 1 and part[0].number == chunk.probed_line:
-                    self._settle(part[0], outcomes.crash())
-                    continue
-                if size == 1:
-                    number = part[0].number
-                    await self._thread.patiently(segments.probe, held.claim, number)
-                await self._replay(deque([part]))
+                await self._run_part(parts.popleft(), chunk)
                 await self._writer.flush()
             held.outstanding -= sum(map(len, parts))
             if not self._flights.died.is_set():
                 self._flights.door.set()
+
+    async def _run_part(self, part: Part, chunk: Chunk) -> None:
+        first = part[0]
+        if claims.is_to_blame(chunk, first.number):
+            self._settle(first, outcomes.crash())
+            return
+        if len(part) == 1:
+            claim = first.chunk.claim
+            await self._thread.patiently(claims.probe, claim, first.number)
+        await self._replay(deque([part]))
 
     async def _watch(self) -> None:
         """Stop the lines of batches that were cancelled, paused or have expired."""
@@ -238,7 +238,7 @@ class Runner:
         self._writer.note(chunk)
 
     def _lose(self, chunk: ChunkInHand) -> None:
-        """Give up a chunk that has another owner; called from the writer's thread."""
+        """Give up a chunk that is ours no more; called from the writer's thread."""
         self._loop.call_soon_threadsafe(self._stop, chunk, Fenced.__name__)
 
 

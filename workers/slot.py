@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from workers import leases
 from workers.database import DatabaseThread
 from workers.engines import make_engine
 from workers.engines.base import Engine, EngineDead, EngineStartFailed
+from workers.hosts import gpu_name
 from workers.models import Heartbeat, ServedModel
 from workers.pulse import Pulse
 from workers.runner import Runner
@@ -42,7 +42,8 @@ class Slot:
     def __init__(
         self, name: str, drain_fd: int | None = None, preload: str = ""
     ) -> None:
-        self.owner = f"{name}@{socket.gethostname()}:{os.getpid()}:{new_id('')[:8]}"
+        # Long names may end early: the rest tells workers apart.
+        self.owner = f"{gpu_name(name)[:100]}:{os.getpid()}:{new_id('')[:8]}"
         self._drain_fd = drain_fd
         self._to_preload = preload
         self._is_draining = False

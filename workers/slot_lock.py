@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from django.core.management.base import CommandError
 
 from vllm_batch.lib.conf import conf
+from workers.hosts import gpu_name, host_name
 
 # What a killed worker leaves needs a moment to end.
 LEFTOVER_SECONDS = 15.0
@@ -22,7 +23,9 @@ def slot_lock(slot: str) -> Iterator[int]:
     """
     folder = conf().DATA_DIR / "slots"
     folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / f"{slot}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = os.open(
+        folder / f"{gpu_name(slot)}.lock", os.O_RDWR | os.O_CREAT, 0o644
+    )
     try:
         _take(descriptor, slot)
         os.ftruncate(descriptor, 0)
@@ -40,8 +43,8 @@ def _take(descriptor: int, slot: str) -> None:
         except BlockingIOError:
             if time.monotonic() > ends_at or _holder_lives(descriptor):
                 raise CommandError(
-                    f"Slot {slot} already has a worker on this machine. Stop it first,"
-                    " or name another slot with --slot."
+                    f"Slot {slot} already has a worker on this machine ({host_name()})."
+                    " Stop it first, or name another slot with --slot."
                 ) from None
         time.sleep(0.1)
 

@@ -22,7 +22,9 @@ from batches.sweeping import ring_purge, sweep
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
 from workers import family
-from workers.database import disconnect, fresh
+from workers.database import disconnect, fresh, patiently
+from workers.gpu_owner import GpuOwner
+from workers.hosts import gpu_name
 from workers.lifeline import adopt_orphans
 from workers.processes import Cluster, end_orphans
 from workers.slot import DRAIN_FD, PRELOAD
@@ -45,9 +47,10 @@ class Supervisor:
     def __init__(self, slot: str, preload: str = "") -> None:
         self.slot = slot
         folder = conf().DATA_DIR / "slots"
-        self._ops = Cluster("ops", folder / f"{slot}.ops.json")
+        name = gpu_name(slot)
+        self._ops = Cluster("ops", folder / f"{name}.ops.json")
         extra = {"WORKER_SLOT": slot, PRELOAD: preload}
-        self._gpu = Cluster("gpu", folder / f"{slot}.gpu.json", extra)
+        self._gpu = Cluster("gpu", folder / f"{name}.gpu.json", extra)
         self._clusters = (self._gpu, self._ops)
         self._is_ending = threading.Event()
         self._next_sweep = 0.0
@@ -60,9 +63,9 @@ class Supervisor:
     def run(self, on_start: Callable[[], None]) -> None:
         """Run until SIGTERM or SIGINT, then drain; `on_start` is called once it works.
 
-        Raises CommandError if the slot is taken on this machine.
+        Raises CommandError if the slot is taken, on this machine or by the database.
         """
-        with slot_lock(self.slot) as lock, self._drain_pipe():
+        with slot_lock(self.slot) as lock, self._owned_gpu(), self._drain_pipe():
             # Until the last of its processes is gone, the slot stays taken.
             self._gpu.inherit(lock)
             self._strangers = [one.pid for one in family.descendants(os.getpid())]
@@ -89,7 +92,8 @@ class Supervisor:
         self._next_sweep = now + SWEEP_SECONDS
         try:
             with _limited(DATABASE_SECONDS):
-                fresh(sweep)
+                fresh(self._keep_gpu, now)
+                sweep()
                 self._ring(now)
                 self._watch(now)
         except (DatabaseFailure, TimeoutError) as error:
@@ -98,6 +102,21 @@ class Supervisor:
             for symptoms in self._symptoms.values():
                 symptoms.forget()
             disconnect()
+
+    @contextmanager
+    def _owned_gpu(self) -> Iterator[None]:
+        self._owner = GpuOwner(self.slot)
+        patiently(self._owner.obtain)
+        yield
+        try:
+            with _limited(DATABASE_SECONDS):
+                fresh(self._owner.release)
+        except (DatabaseFailure, TimeoutError) as error:
+            logger.warning("the GPU is free once its lease ends: %s", error)
+
+    def _keep_gpu(self, now: float) -> None:
+        if not self._owner.keep(now):
+            self._is_ending.set()
 
     def _start_clusters(self) -> None:
         """Start what is not there, once nothing is left of what was there before."""

@@ -1,12 +1,12 @@
 """What the database tells about a GPU cluster that is not well though it runs."""
 
-import socket
 from collections.abc import Callable
 from datetime import datetime
 
 from batches.models import Chunk
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
+from workers.hosts import host_name
 from workers.models import Heartbeat, ServedModel
 
 # A queue that wakes nobody for this long is wedged (reliability §2.2).
@@ -49,11 +49,11 @@ def symptoms_of(slot: str, is_ours: Callable[[int], bool]) -> dict[str, float]:
     `is_ours` tells whether a process on this machine belongs to the slot's cluster.
     """
     now = database_now()
-    beat = Heartbeat.objects.filter(slot=slot).first()
+    beat = Heartbeat.objects.filter(host=host_name(), slot=slot).first()
     found: dict[str, float] = {}
     if is_silent(beat, now) and work_waits(now):
         found["it takes no work"] = STALL_SECONDS
-    if beat is None or beat.host != socket.gethostname() or not is_ours(beat.pid):
+    if beat is None or not is_ours(beat.pid):
         return found
     if _age(beat.beat_at, now) > _silence_allowed(beat):
         found["its heart stopped"] = GRACE_SECONDS

@@ -12,7 +12,14 @@ from batches.models import BatchJob
 from batches.segments import Results
 from vllm_batch.lib.conf import conf
 from workers import leases
-from workers.database import AWAY, RETRY_SECONDS, DatabaseThread, disconnect
+from workers.database import (
+    AWAY,
+    REFUSED,
+    RETRY_SECONDS,
+    DatabaseThread,
+    disconnect,
+    patiently,
+)
 from workers.reading import ChunkInHand
 
 logger = logging.getLogger(__name__)
@@ -96,6 +103,9 @@ class Writer:
             except Fenced:
                 self._on_lost(chunk)
                 return
+            except REFUSED:
+                self._break_off(chunk)
+                return
             except (*AWAY, OSError):
                 # Whether a COMMIT arrived is not known; the next try looks.
                 logger.exception("results of %s wait", chunk.claim.batch_id)
@@ -105,6 +115,13 @@ class Writer:
                 continue
             chunk.done, chunk.sequence = done, sequence
             return
+
+    def _break_off(self, chunk: ChunkInHand) -> None:
+        """Fail a batch whose rows are damaged: no other batch may wait for it."""
+        batch = BatchJob(pk=chunk.claim.batch_id)
+        logger.exception("the database refuses results of %s", batch.pk)
+        patiently(actions.break_off, batch)
+        self._on_lost(chunk)
 
 
 def _let_go(chunk: ChunkInHand) -> None:

@@ -55,10 +55,12 @@ class Chunk(models.Model):
     completed = models.PositiveIntegerField(default=0)
     failed = models.PositiveIntegerField(default=0)
     # Poison lines: how often in a row a holder vanished without one new result, the
-    # results there were at the last claim, and the line that ran alone then.
+    # results there were at the last claim, the line that ran alone last, and at how
+    # many holders it did.
     crash_count = models.PositiveIntegerField(default=0)
     claimed_results = models.PositiveIntegerField(default=0)
     probed_line = models.PositiveIntegerField(null=True)
+    probe_count = models.PositiveIntegerField(default=0)
 
     objects = ChunkQuerySet.as_manager()
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from batches import records, segments
+from batches import claims, records, segments
 from batches.models import BatchJob, Chunk, Segment
 from batches.outcomes import Outcome, Usage, crash, failure
 from batches.tasks import attend
@@ -17,7 +17,7 @@ LIMITED, REFUSED, BROKEN, CRASHED = failure(429), failure(400), failure(500), cr
 def commit(batch: BatchJob, outcomes: dict[int, Outcome], sequence: int = 1) -> Segment:
     """Commit one segment of the batch's only chunk, with the lines of these indexes."""
     chunk = batch.chunks.get()
-    held = segments.claim_next("alice", 60, Chunk.objects.filter(pk=chunk.pk))
+    held = claims.claim_next("alice", 60, Chunk.objects.filter(pk=chunk.pk))
     assert held is not None
     claim = segments.Claim(
         chunk_id=held.pk,

@@ -1,6 +1,6 @@
 """Claim chunks and store results as a worker does, without running anything."""
 
-from batches import records, segments
+from batches import claims, records, segments
 from batches.models import Chunk, Segment
 from batches.outcomes import Outcome, Usage
 from batches.segments import Claim, Results
@@ -11,7 +11,7 @@ BAD = Outcome(400, b'{"error":{}}', Usage())
 
 def claim(chunk: Chunk, owner: str = "alice") -> Claim:
     """Lease a chunk for an owner, with a new fence."""
-    found = segments.claim_next(owner, 60, Chunk.objects.filter(pk=chunk.pk))
+    found = claims.claim_next(owner, 60, Chunk.objects.filter(pk=chunk.pk))
     assert found is not None
     return Claim(
         chunk_id=found.pk,

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from batches import segments
+from batches import claims, segments
 from batches.models import BatchJob, Chunk, FailedRequest
 from batches.segments import Results
 from tests.batches.storing import BAD, GOOD, claim, store
@@ -47,7 +47,7 @@ def vanish() -> None:
 def test_a_holder_that_vanished_without_a_result_is_counted(chunk):
     claim(chunk)
     vanish()
-    segments.probe(claim(chunk, "bob"), 7)
+    claims.probe(claim(chunk, "bob"), 7)
     chunk.refresh_from_db()
     first = chunk.crash_count
     vanish()
@@ -55,7 +55,20 @@ def test_a_holder_that_vanished_without_a_result_is_counted(chunk):
     claim(chunk, "carol")
 
     chunk.refresh_from_db()
-    assert (first, chunk.crash_count, chunk.probed_line) == (1, 2, 7)
+    assert (first, chunk.crash_count) == (1, 2)
+    assert (chunk.probed_line, chunk.probe_count) == (7, 1)
+
+
+@pytest.mark.parametrize(("second", "expected"), [(7, 2), (6, 1)])
+def test_the_holders_that_had_one_line_alone_are_counted(chunk, second, expected):
+    for owner, number in (("bob", 7), ("carol", second)):
+        claims.probe(claim(chunk, owner), number)
+        vanish()
+
+    claim(chunk, "dave")
+
+    chunk.refresh_from_db()
+    assert (chunk.probed_line, chunk.probe_count) == (second, expected)
 
 
 def test_a_result_makes_the_count_start_again(chunk):
@@ -72,9 +85,23 @@ def test_a_result_makes_the_count_start_again(chunk):
 
 def test_a_chunk_that_was_given_back_did_not_crash(chunk):
     claim(chunk)
-    Chunk.objects.update(lease_owner="", lease_expires_at=None, probed_line=3)
+    Chunk.objects.update(
+        lease_owner="", lease_expires_at=None, probed_line=3, probe_count=1
+    )
 
     claim(chunk)
 
     chunk.refresh_from_db()
-    assert (chunk.crash_count, chunk.probed_line) == (0, None)
+    assert (chunk.crash_count, chunk.probed_line, chunk.probe_count) == (0, None, 0)
+
+
+def test_a_line_with_a_result_is_no_suspect(chunk):
+    held = claim(chunk)
+    claims.probe(held, chunk.first_line)
+    store(held, GOOD)
+    vanish()
+
+    claim(chunk, "bob")
+
+    chunk.refresh_from_db()
+    assert (chunk.probed_line, chunk.probe_count) == (None, 0)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from batches import segments
+from batches import claims, segments
 from batches.exceptions import Fenced, SegmentDamaged
 from batches.models import BatchJob, Chunk, Segment
 from batches.segments import Claim
@@ -222,14 +222,14 @@ def test_a_chunk_is_claimed_by_one_even_if_two_saw_it():
     batch = make_running_batch(*lines(1))
     seen = list(batch.chunks.all())
     candidates: Any = batch.chunks.all()
-    first = segments.claim_next("alice", 60, candidates)
+    first = claims.claim_next("alice", 60, candidates)
 
     class Stale:
         def select_related(self, *names: str) -> list[Chunk]:
             return seen
 
     stale: Any = Stale()
-    second = segments.claim_next("bob", 60, stale)
+    second = claims.claim_next("bob", 60, stale)
 
     assert first is not None and second is None
     assert Chunk.objects.get().lease_owner == "alice"

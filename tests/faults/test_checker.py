@@ -116,3 +116,45 @@ def test_a_batch_without_its_end_is_red():
     events = [event for event in history(GOOD) if event["op"] != "result"]
 
     assert "0 results" in str(verdict(events))
+
+
+def failed(index: int, code: str, *, has_run: bool) -> bytes:
+    """Return an error line."""
+    fault = {"code": code, "message": "no"}
+    response = {"status_code": 500, "body": {"error": fault}} if has_run else None
+    return record(index, response=response, error=None if has_run else fault)
+
+
+def counts(completed: int) -> dict[str, int]:
+    return {"total": 3, "completed": completed, "failed": 3 - completed}
+
+
+@pytest.mark.parametrize("code", ["engine_crash", "connection"])
+def test_a_healthy_line_that_failed_is_red(code):
+    error = failed(2, code, has_run=True)
+    events = history(record(0) + record(1), error=error, counts=counts(2))
+
+    assert "healthy line a-2 got an error record" in str(verdict(events))
+
+
+def test_a_line_that_is_to_fail_may_fail():
+    poison = lines("a", 3, "DIE")
+    error = b"".join(failed(index, "engine_crash", has_run=True) for index in range(3))
+    events = history(b"", error=error, counts=counts(0))
+    events[0]["sha256"] = events[-1]["sha256"] = sha256(poison)
+
+    found = judge(events, {"f": poison})
+
+    assert found.is_green, found
+
+
+@pytest.mark.parametrize(
+    ("status", "is_green"), [("cancelled", True), ("completed", False)]
+)
+def test_a_line_may_not_have_run_if_its_batch_was_stopped(status, is_green):
+    error = failed(2, "batch_cancelled", has_run=False)
+    events = history(
+        record(0) + record(1), error=error, counts=counts(2), status=status
+    )
+
+    assert verdict(events).is_green is is_green

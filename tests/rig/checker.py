@@ -18,6 +18,10 @@ from typing import Any
 
 Event = dict[str, Any]
 TERMINAL = {"completed", "failed", "expired", "cancelled"}
+# The stub engine's words for a good answer. Any other line may well fail.
+HEALTHY = {"ECHO", "SLEEP"}
+# What a line may have in place of an answer, by its batch's status.
+_NOT_RUN = {"cancelled": "batch_cancelled", "expired": "batch_expired"}
 # Which status a poll may see after which, steps in between skipped.
 _LATER = {
     "validating": {
@@ -105,6 +109,8 @@ def _judge_result(result: Event, content: bytes, verdict: Verdict) -> None:
     _judge_ids(batch, wanted, [*output, *error], verdict)
     for record in output:
         _judge_answer(batch, wanted.get(record["custom_id"]), record, verdict)
+    for record in error:
+        _judge_blame(result, wanted.get(record["custom_id"]), record, verdict)
     _judge_sums(result, output, error, verdict)
 
 
@@ -151,7 +157,7 @@ def _judge_answer(
     """The stub echoes, so each answer shows which line it belongs to."""
     if line is None:
         return
-    sent = line["body"]["messages"][-1]["content"].split(" ")[-1]
+    sent = _prompt(line).split(" ")[-1]
     try:
         answer = record["response"]["body"]["choices"][0]["message"]["content"]
     except (LookupError, TypeError):
@@ -159,6 +165,24 @@ def _judge_answer(
     if answer is None or answer.split(" ")[-1] != sent:
         complaint = f"{batch}: {record['custom_id']} has another line's answer"
         verdict.complaints.append(complaint)
+
+
+def _judge_blame(
+    result: Event, line: Event | None, record: Event, verdict: Verdict
+) -> None:
+    """No healthy line fails, whatever was killed; it may only not have run."""
+    if line is None or _prompt(line).split(" ")[0] not in HEALTHY:
+        return
+    code = (record["error"] or {}).get("code")
+    if code is None or code != _NOT_RUN.get(result["status"]):
+        name = f"{result['batch']}: the healthy line {record['custom_id']}"
+        why = record["response"] or record["error"]
+        verdict.complaints.append(f"{name} got an error record: {str(why)[:200]}")
+
+
+def _prompt(line: Event) -> str:
+    prompt: str = line["body"]["messages"][-1]["content"]
+    return prompt
 
 
 def _judge_sums(

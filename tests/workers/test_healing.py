@@ -6,11 +6,9 @@ from typing import Any
 
 import pytest
 
-from batches import segments
 from batches.models import BatchJob, Chunk, FailedRequest
 from tests.factories import line, make_running_batch
 from tests.workers.running import end, make_runner, records, union
-from vllm_batch.lib.clock import database_now
 from workers import feeding
 from workers import runner as runner_module
 from workers.engines.base import Engine, EngineDead, EngineStartFailed
@@ -144,33 +142,3 @@ def test_an_engine_that_dies_of_anything_is_no_lines_fault():
     batch.refresh_from_db()
     assert (batch.status, batch.failed) == ("in_progress", 0)
     assert not Chunk.objects.exclude(lease_owner="").exists()
-
-
-def killed_holder(batch: BatchJob, crashes: int, probed: int | None = None) -> None:
-    """Leave the batch's chunk as holders leave it that were killed so often."""
-    for _ in range(crashes):
-        chunk = segments.claim_next("dead", 60, Chunk.objects.filter(batch=batch))
-        assert chunk is not None
-    Chunk.objects.update(lease_expires_at=database_now(), probed_line=probed)
-
-
-def test_a_chunk_whose_holders_vanished_runs_in_small_parts():
-    batch, healer = make_running_batch(*good(100)), Healer()
-    killed_holder(batch, 1)
-
-    healer.run()
-
-    assert end(batch).completed == 100
-    assert batch.chunks.get().segments.count() >= 100 / runner_module.CAREFUL_LINES
-
-
-def test_the_line_that_ran_alone_when_its_holders_were_killed_is_poison():
-    batch, healer = make_running_batch(*good(6)), Healer()
-    killed_holder(batch, 2, probed=4)
-
-    healer.run()
-
-    assert end(batch).status == "completed" and crashed(batch) == ["g3"]
-    assert (batch.completed, batch.failed) == (5, 1)
-    assert batch.chunks.get().segments.count() >= 5
-    assert healer.calls["SLEEP 0.01 g3"] == 0

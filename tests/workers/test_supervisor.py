@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
@@ -16,6 +15,7 @@ from tests.factories import make_chunk, make_model
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
 from workers import slot_lock
+from workers.hosts import host_name
 from workers.models import Heartbeat
 from workers.processes import Cluster
 from workers.symptoms import STALL_SECONDS, Symptoms, is_silent, symptoms_of, work_waits
@@ -26,10 +26,10 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def taken_slot(configure, tmp_path) -> Iterator[str]:
     """A slot that another worker of this machine holds."""
-    configure(DATA_DIR=tmp_path)
+    configure(DATA_DIR=tmp_path, WORKER_HOST="here")
     folder = conf().DATA_DIR / "slots"
     folder.mkdir()
-    with open(folder / "gpu7.lock", "w") as file:
+    with open(folder / "gpu7@here.lock", "w") as file:
         file.write(str(os.getpid()))
         file.flush()
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -40,7 +40,7 @@ def test_a_second_worker_on_the_slot_is_refused(taken_slot):
     with pytest.raises(CommandError) as caught:
         call_command("runworker", slot=taken_slot)
 
-    assert "Slot gpu7 already has a worker on this machine" in str(caught.value)
+    assert "Slot gpu7 already has a worker on this machine (here)" in str(caught.value)
     assert "--slot" in str(caught.value)
 
 
@@ -51,12 +51,19 @@ def test_a_refused_worker_rings_nobody(taken_slot):
     assert not OrmQ.objects.exists()
 
 
+def test_a_machine_of_another_name_may_share_the_folder(taken_slot, configure):
+    configure(WORKER_HOST="there")
+
+    with slot_lock.slot_lock(taken_slot):
+        pass
+
+
 def test_a_slot_is_waited_for_while_a_killed_worker_s_processes_end(
     configure, tmp_path
 ):
-    configure(DATA_DIR=tmp_path)
+    configure(DATA_DIR=tmp_path, WORKER_HOST="here")
     (tmp_path / "slots").mkdir()
-    path = tmp_path / "slots" / "gpu7.lock"
+    path = tmp_path / "slots" / "gpu7@here.lock"
     path.write_text("999999999")
     # It holds the lock as a keeper does: by an inherited descriptor.
     leftover = subprocess.Popen(["flock", str(path), "sleep", "1"])
@@ -81,7 +88,7 @@ def _is_free(path) -> bool:
 def beat(seconds_old: float = 0, moved: float = 0, **fields: object) -> Heartbeat:
     now = database_now()
     defaults = {
-        "host": socket.gethostname(),
+        "host": host_name(),
         "pid": 1,
         "owner": "o",
         "beat_at": now - timedelta(seconds=seconds_old),
