@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
 
@@ -27,6 +28,17 @@ class Project(models.Model):
     """A tenant: every file and batch belongs to one and is seen by no other."""
 
     name = models.CharField(max_length=100, unique=True)
+    weight = models.PositiveSmallIntegerField(
+        default=1,
+        validators=[MinValueValidator(1)],
+        help_text="Its share of a model's time, against other projects' weights.",
+    )
+    enqueued_token_limit = models.PositiveBigIntegerField(
+        null=True,
+        blank=True,
+        help_text="Most tokens in batches that have not ended. Empty: the server's"
+        " PROJECT_ENQUEUED_TOKENS.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

@@ -48,9 +48,11 @@ def create(
         return known
     now = database_now()
     lifetime = timedelta(seconds=window_seconds(order.completion_window))
+    fields = asdict(order)
+    del fields["manifest_of"]
     new = BatchJob(
         project=project,
-        **asdict(order),
+        **fields,
         idempotency_key=idempotency_key,
         request_digest=order.digest(),
         created_at=now,

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 
 def _digest(**parts: object) -> str:
@@ -18,6 +19,10 @@ class BatchOrder:
     completion_window: str
     metadata: dict[str, str] | None = None
     output_expires_seconds: int | None = None
+    priority: int = 0
+    is_dry_run: bool = False
+    canary: dict[str, Any] | None = None
+    manifest_of: str | None = None
 
     def digest(self) -> str:
         """Return a hash that tells two orders apart."""

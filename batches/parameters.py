@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from batches.endpoints import ENDPOINTS
+from batches.order_extension import KEY, read_extension
 from batches.orders import BatchOrder, RetryOrder
 from batches.retrying import CAUSES
 from vllm_batch.lib.conf import conf
@@ -28,6 +29,7 @@ _KNOWN = {
     "completion_window",
     "metadata",
     "output_expires_after",
+    KEY,
 }
 
 
@@ -43,6 +45,7 @@ def read_order(body: object) -> BatchOrder:
         ),
         metadata=_metadata(order.get("metadata")),
         output_expires_seconds=_output_expiry(order.get("output_expires_after")),
+        **read_extension(order.get(KEY)),
     )
 
 

@@ -10,6 +10,14 @@ from batches.endpoints import ENDPOINTS
 from workers.engines import engine_names
 
 
+class Permission(models.TextChoices):
+    """What is known of a licence's clause."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
 class ServedModel(models.Model):
     """A model clients may name, and the engine that answers for it."""
 
@@ -23,6 +31,12 @@ class ServedModel(models.Model):
         blank=True,
         help_text="Hub id or folder of the weights, or the base URLs of endpoints.",
     )
+    revision = models.CharField(
+        max_length=255, blank=True, help_text="Branch, tag or commit of a hub model."
+    )
+    quantization = models.CharField(
+        max_length=64, blank=True, help_text="vLLM's word for it. Empty: as stored."
+    )
     engine_args: Any = models.JSONField(
         default=dict, blank=True, help_text="The engine's own arguments, as JSON."
     )
@@ -31,7 +45,40 @@ class ServedModel(models.Model):
         blank=True,
         help_text="Endpoints it answers, such as /v1/embeddings. Empty: all.",
     )
+    lora_adapters: Any = models.JSONField(
+        default=list,
+        blank=True,
+        help_text='Adapters on this base: [{"name": …, "source": …}].',
+    )
+    chat_template = models.TextField(
+        blank=True, help_text="Jinja text. Empty: the model's own."
+    )
+    request_limits: Any = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="What request bodies may ask for; see docs/reference/models.md.",
+    )
+    licence = models.CharField(max_length=100, blank=True)
+    may_train_others = models.CharField(
+        max_length=8,
+        choices=Permission.choices,
+        default=Permission.UNKNOWN,
+        help_text="Whether the licence lets its outputs train other models.",
+    )
+    run_hours = models.CharField(
+        max_length=64,
+        blank=True,
+        help_text="Times of day it may run, such as 22:00-08:00. Empty: always.",
+    )
     is_enabled = models.BooleanField(default=True)
+    disabled_reason = models.CharField(
+        max_length=500, blank=True, editable=False, help_text="Why it was switched off."
+    )
+    # Learnt: what loading and waking cost, and how fast it answers.
+    load_seconds = models.FloatField(null=True, editable=False)
+    wake_seconds = models.FloatField(null=True, editable=False)
+    input_tokens_per_second = models.FloatField(null=True, editable=False)
+    output_tokens_per_second = models.FloatField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -99,6 +146,8 @@ class Heartbeat(models.Model):
     state = models.CharField(max_length=16, choices=State.choices, default=State.IDLE)
     reason = models.CharField(max_length=255, blank=True, default="")
     model = models.CharField(max_length=255, blank=True, default="")
+    # What NVML says of the card; empty without one.
+    gpu: Any = models.JSONField(default=dict)
     requests_in_flight = models.PositiveIntegerField(default=0)
     requests_done = models.BigIntegerField(default=0)
     beat_at = models.DateTimeField()

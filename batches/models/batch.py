@@ -114,6 +114,17 @@ class BatchJob(models.Model):
     is_merged = models.BooleanField(default=False)
     priority = models.IntegerField(default=0)
     paused_reason = models.CharField(max_length=255, blank=True, default="")
+    paused_at = models.DateTimeField(null=True)
+    # A dry run is validated and looked at, and never run; `preflight` is what was seen.
+    is_dry_run = models.BooleanField(default=False)
+    preflight = models.JSONField(null=True)
+    # What the first lines have to be like before the rest runs: batches/canary.py.
+    canary = models.JSONField(null=True)
+    # What it ran with, and what it is to run with if it repeats another batch.
+    manifest = models.JSONField(null=True)
+    pinned_manifest = models.JSONField(null=True)
+    # Counted against the project's quota until the batch ends.
+    enqueued_tokens = models.BigIntegerField(default=0)
     ops_lease_expires_at = models.DateTimeField(null=True)
 
     total = models.PositiveIntegerField(default=0)
