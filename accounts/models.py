@@ -48,6 +48,38 @@ class Project(models.Model):
         return self.name
 
 
+class Role(models.TextChoices):
+    """What a member may do in the review pages of a project."""
+
+    REVIEWER = "reviewer", "reviews"
+    LEAD = "lead", "reviews, decides and exports"
+    ADMIN = "admin", "everything, members included"
+
+
+class Membership(models.Model):
+    """A person's role in a project. Superusers need none."""
+
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, related_name="memberships"
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+"
+    )
+    role = models.CharField(max_length=8, choices=Role.choices, default=Role.REVIEWER)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["project", "user"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "user"], name="vllm_accounts_membership"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.project}"
+
+
 def all_scopes() -> list[str]:
     """Return what a new key may do unless told otherwise: everything."""
     return list(SCOPES)

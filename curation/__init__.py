@@ -1,1 +1,1 @@
-"""Review of results; its models come with the curation pages."""
+"""Review of results, and the training data made of it."""

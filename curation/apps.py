@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class CurationConfig(AppConfig):
-    """Review of results; its models come with the curation pages."""
+    """Review of results, and the training data made of it."""
 
     name = "curation"
     # Prefixed, so that the app fits into a project with an app of the same name.
