@@ -7,17 +7,26 @@ from django.db.models import QuerySet
 from django.forms import CheckboxSelectMultiple, Form, ModelForm, MultipleChoiceField
 from django.http import HttpRequest
 from django.utils import timezone
-from unfold.admin import ModelAdmin
+from unfold.admin import ModelAdmin, TabularInline
 
-from accounts.models import SCOPES, ApiKey, Project, all_scopes
+from accounts.models import SCOPES, ApiKey, Membership, Project, all_scopes
+
+
+class MembershipInline(TabularInline):  # type: ignore[misc]
+    """Who reviews in the project, and in which role."""
+
+    model = Membership
+    autocomplete_fields = ["user"]
+    extra = 0
 
 
 @admin.register(Project)
 class ProjectAdmin(ModelAdmin):  # type: ignore[misc]
     """Tenants."""
 
-    list_display = ["name", "created_at"]
+    list_display = ["name", "weight", "created_at"]
     search_fields = ["name"]
+    inlines = [MembershipInline]
 
 
 class ApiKeyForm(ModelForm):  # type: ignore[type-arg]
