@@ -60,7 +60,7 @@ def table_rows(page: Path) -> dict[str, list[str]]:
 
 
 def shown(default: object) -> str:
-    """Return a default as settings.md writes it: what the environment would hold."""
+    """Return a default as the pages write it: what the environment would hold."""
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"
     if isinstance(default, Path):
@@ -70,9 +70,17 @@ def shown(default: object) -> str:
     return f"`{default}`" if default != "" else "empty"
 
 
+def settings_rows() -> dict[str, list[str]]:
+    """Return the rows of both pages of settings."""
+    pages = ("settings.md", "settings-worker.md")
+    tables = [table_rows(REFERENCE / page) for page in pages]
+    assert not set(tables[0]) & set(tables[1])
+    return tables[0] | tables[1]
+
+
 @pytest.mark.parametrize("name", Environment.model_fields)
 def test_each_setting_and_its_default_are_documented(name: str):
-    rows = table_rows(REFERENCE / "settings.md")
+    rows = settings_rows()
     assert name in rows
     assert rows[name][0] == shown(Environment.model_fields[name].default)
 
@@ -87,13 +95,13 @@ def read_elsewhere() -> set[str]:
 
 
 def test_no_other_variable_is_read_or_documented():
-    rows = set(table_rows(REFERENCE / "settings.md"))
+    rows = set(settings_rows())
     assert rows == set(Environment.model_fields) | read_elsewhere()
 
 
 @pytest.mark.parametrize("name", DJANGO_SETTINGS)
 def test_each_django_setting_is_documented(name: str):
-    assert f"\n- `{name}`" in text(REFERENCE / "settings.md")
+    assert f"\n- `{name}`" in text(REFERENCE / "settings-django.md")
 
 
 @pytest.mark.parametrize("name", settings.ENGINES)
