@@ -72,7 +72,7 @@ class Membership(models.Model):
         ordering = ["project", "user"]
         constraints = [
             models.UniqueConstraint(
-                fields=["project", "user"], name="vllm_accounts_membership"
+                fields=["project", "user"], name="vllm_accounts_one_membership"
             )
         ]
 

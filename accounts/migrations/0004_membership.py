@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['project', 'user'],
-                'constraints': [models.UniqueConstraint(fields=('project', 'user'), name='vllm_accounts_membership')],
+                'constraints': [models.UniqueConstraint(fields=('project', 'user'), name='vllm_accounts_one_membership')],
             },
         ),
     ]

@@ -271,7 +271,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='dataset',
-            constraint=models.UniqueConstraint(fields=('project', 'name'), name='vllm_curation_dataset'),
+            constraint=models.UniqueConstraint(fields=('project', 'name'), name='vllm_curation_one_dataset'),
         ),
         migrations.AddConstraint(
             model_name='datasetversion',
@@ -287,7 +287,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='artifact',
-            constraint=models.UniqueConstraint(fields=('version', 'profile'), name='vllm_curation_artifact'),
+            constraint=models.UniqueConstraint(fields=('version', 'profile'), name='vllm_curation_one_artifact'),
         ),
         migrations.AddIndex(
             model_name='item',
@@ -295,7 +295,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='item',
-            constraint=models.UniqueConstraint(fields=('project', 'input_hash'), name='vllm_curation_item'),
+            constraint=models.UniqueConstraint(fields=('project', 'input_hash'), name='vllm_curation_one_item'),
         ),
         migrations.AddIndex(
             model_name='candidate',
@@ -303,19 +303,19 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='candidate',
-            constraint=models.UniqueConstraint(fields=('batch_id', 'line'), name='vllm_curation_candidate'),
+            constraint=models.UniqueConstraint(fields=('batch_id', 'line'), name='vllm_curation_one_candidate'),
         ),
         migrations.AddConstraint(
             model_name='queue',
-            constraint=models.UniqueConstraint(fields=('project', 'name'), name='vllm_curation_queue'),
+            constraint=models.UniqueConstraint(fields=('project', 'name'), name='vllm_curation_one_queue'),
         ),
         migrations.AddConstraint(
             model_name='comparison',
-            constraint=models.UniqueConstraint(fields=('project', 'name'), name='vllm_curation_comparison'),
+            constraint=models.UniqueConstraint(fields=('project', 'name'), name='vllm_curation_one_comparison'),
         ),
         migrations.AddConstraint(
             model_name='revision',
-            constraint=models.UniqueConstraint(fields=('candidate', 'author', 'text_hash'), name='vllm_curation_revision'),
+            constraint=models.UniqueConstraint(fields=('candidate', 'author', 'text_hash'), name='vllm_curation_one_revision'),
         ),
         migrations.AddIndex(
             model_name='task',
@@ -327,7 +327,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='task',
-            constraint=models.UniqueConstraint(fields=('queue', 'item', 'candidates_hash'), name='vllm_curation_task'),
+            constraint=models.UniqueConstraint(fields=('queue', 'item', 'candidates_hash'), name='vllm_curation_one_task'),
         ),
         migrations.AddConstraint(
             model_name='task',
@@ -343,7 +343,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='review',
-            constraint=models.UniqueConstraint(fields=('task', 'reviewer', 'round'), name='vllm_curation_review'),
+            constraint=models.UniqueConstraint(fields=('task', 'reviewer', 'round'), name='vllm_curation_one_review'),
         ),
         migrations.AddConstraint(
             model_name='review',

@@ -44,7 +44,7 @@ class Candidate(models.Model):
         ordering = ["pk"]
         constraints = [
             models.UniqueConstraint(
-                fields=["batch_id", "line"], name="vllm_curation_candidate"
+                fields=["batch_id", "line"], name="vllm_curation_one_candidate"
             )
         ]
         indexes = [models.Index(fields=["item", "model"], name="vllm_curation_answers")]

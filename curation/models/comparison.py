@@ -25,7 +25,7 @@ class Comparison(models.Model):
         ordering = ["-pk"]
         constraints = [
             models.UniqueConstraint(
-                fields=["project", "name"], name="vllm_curation_comparison"
+                fields=["project", "name"], name="vllm_curation_one_comparison"
             )
         ]
 

@@ -32,7 +32,7 @@ class Dataset(models.Model):
         ordering = ["name"]
         constraints = [
             models.UniqueConstraint(
-                fields=["project", "name"], name="vllm_curation_dataset"
+                fields=["project", "name"], name="vllm_curation_one_dataset"
             )
         ]
 
@@ -129,7 +129,7 @@ class Artifact(models.Model):
         ordering = ["-pk"]
         constraints = [
             models.UniqueConstraint(
-                fields=["version", "profile"], name="vllm_curation_artifact"
+                fields=["version", "profile"], name="vllm_curation_one_artifact"
             )
         ]
 

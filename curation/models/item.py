@@ -37,7 +37,7 @@ class Item(models.Model):
         ordering = ["pk"]
         constraints = [
             models.UniqueConstraint(
-                fields=["project", "input_hash"], name="vllm_curation_item"
+                fields=["project", "input_hash"], name="vllm_curation_one_item"
             )
         ]
         indexes = [

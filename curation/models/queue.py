@@ -65,7 +65,7 @@ class Queue(models.Model):
         ordering = ["name"]
         constraints = [
             models.UniqueConstraint(
-                fields=["project", "name"], name="vllm_curation_queue"
+                fields=["project", "name"], name="vllm_curation_one_queue"
             )
         ]
 

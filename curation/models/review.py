@@ -68,7 +68,7 @@ class Review(models.Model):
         ordering = ["pk"]
         constraints = [
             models.UniqueConstraint(
-                fields=["task", "reviewer", "round"], name="vllm_curation_review"
+                fields=["task", "reviewer", "round"], name="vllm_curation_one_review"
             ),
             models.CheckConstraint(
                 condition=Q(outcome="win", winner__isnull=False)

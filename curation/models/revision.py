@@ -41,7 +41,7 @@ class Revision(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["candidate", "author", "text_hash"],
-                name="vllm_curation_revision",
+                name="vllm_curation_one_revision",
             )
         ]
 
