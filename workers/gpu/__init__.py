@@ -1,0 +1,1 @@
+"""The slot's card: what NVML says of it, and what follows from that."""
