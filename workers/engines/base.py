@@ -41,7 +41,18 @@ class EngineDead(EngineError):
 
 
 class EngineStartFailed(EngineError):
-    """The engine did not come up."""
+    """The engine did not come up.
+
+    `is_lasting`: another try would end the same way, until somebody changes something.
+    """
+
+    def __init__(self, message: str, *, is_lasting: bool = False) -> None:
+        super().__init__(message)
+        self.is_lasting = is_lasting
+
+
+class GpuTaken(EngineStartFailed):
+    """Somebody else holds the GPU's memory: the model is not to blame."""
 
 
 class Engine(ABC):
@@ -90,6 +101,36 @@ class Engine(ABC):
         ENGINE_STALL_SECONDS hangs, and is built again; a slow one is left alone.
         """
         return None
+
+    def gpu_share(self) -> float | None:
+        """Return the share of the GPU's memory `start` will take; None: no GPU.
+
+        Asked before `start`, which is not called where so much is not free.
+        """
+        return None
+
+    def weight_bytes(self) -> int | None:
+        """Return what the weights take once loaded; None if that is not known."""
+        return None
+
+    async def sleep(self, level: int) -> bool:
+        """Free the GPU and stay ready to wake; False if it cannot, and is stopped then.
+
+        Level 1 keeps the weights in the machine's memory, level 2 keeps nothing but the
+        process. Called while no request is out. An engine without it is loaded anew.
+        """
+        return False
+
+    async def wake(self) -> None:
+        """Undo `sleep`; raises EngineDead, and the engine is loaded anew then."""
+        raise EngineDead(f"the engine of {self.model} does not sleep")
+
+    def manifest(self) -> dict[str, Any]:
+        """Return what a batch's manifest should keep of this engine, once started.
+
+        `engine_version`, and `engine_args` with the defaults the engine filled in.
+        """
+        return {"engine_args": self.engine_args}
 
     @abstractmethod
     async def stop(self) -> None:

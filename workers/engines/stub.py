@@ -13,6 +13,7 @@ from collections import Counter
 from typing import Any
 
 from workers.engines.base import Answer, Engine, EngineDead, EngineUnreachable
+from workers.engines.stub_loading import StubLoading
 
 USAGE: dict[str, Any] = {
     "prompt_tokens": 7,
@@ -212,11 +213,15 @@ _SHAPES = {
 
 
 class StubEngine(Engine):
-    """The stub in this process. `engine_args`: `concurrency` (default 64)."""
+    """The stub in this process.
+
+    `engine_args`: `concurrency` (default 64), and those of `stub_loading.py`.
+    """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.answers = StubAnswers()
+        self.loading = StubLoading(self.model, self.engine_args)
         self._is_dead = False
 
     @property
@@ -225,12 +230,15 @@ class StubEngine(Engine):
         return int(self.engine_args.get("concurrency", 64))
 
     async def start(self) -> None:
-        """Nothing has to be loaded."""
+        """Load nothing, in the way the arguments say."""
+        await self.loading.start()
 
     async def post(self, url: str, body: bytes) -> Answer:
         """Answer as the prompt says."""
         if self._is_dead:
             raise EngineDead("the stub is dead")
+        if self.loading.asleep_at is not None:
+            raise EngineDead("the stub is asleep")
         try:
             return await self.answers.answer(url, body)
         except Dropped:
@@ -246,6 +254,22 @@ class StubEngine(Engine):
     def progress(self) -> int | None:
         """Return a clock that stands still while a request hangs."""
         return 0 if self.answers.hanging else time.monotonic_ns()
+
+    def gpu_share(self) -> float | None:
+        """Return what the arguments say."""
+        return self.loading.gpu_share
+
+    def weight_bytes(self) -> int | None:
+        """Return what the arguments say."""
+        return self.loading.weight_bytes
+
+    async def sleep(self, level: int) -> bool:
+        """Sleep, if the arguments say that it can."""
+        return await self.loading.sleep(level)
+
+    async def wake(self) -> None:
+        """Wake, unless the arguments say that it dies."""
+        await self.loading.wake()
 
     async def stop(self) -> None:
         """Nothing has to be freed."""

@@ -11,14 +11,17 @@ import json
 import logging
 import multiprocessing
 import os
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any
 
 from vllm_batch.lib.conf import conf
 from workers.engines.base import Answer, Engine, EngineDead, EngineStartFailed
 from workers.engines.vllm_endpoints import Endpoints
+from workers.engines.vllm_exchange import Exchange, scope_of
+from workers.engines.vllm_failures import is_lasting, refuse_arguments
+from workers.engines.vllm_sleep import fall_asleep, wake_up, weight_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -31,9 +34,10 @@ BATCH_DEFAULTS: dict[str, Any] = {
 # Without a GPU, vLLM would reserve 92 % of the machine's memory.
 CPU_DEFAULTS: dict[str, Any] = {"gpu_memory_utilization": 0.2}
 CPU_CACHE_GIB = "4"
+# What vLLM takes of a GPU unless told otherwise.
+GPU_SHARE = 0.92
 CHILD_SECONDS = 15
 
-Message = dict[str, Any]
 App = Callable[..., Awaitable[None]]
 
 
@@ -52,7 +56,10 @@ class VllmEngine(Engine):
         # Requests that were given up and are on their way out of the engine.
         self._leaving: set[asyncio.Task[None]] = set()
         self._steps = 0
-        self._children_before = set(multiprocessing.active_children())
+        # The arguments with our defaults, once they are parsed.
+        self._values: dict[str, Any] = {}
+        # The engine core's processes; other engines of the slot have their own.
+        self._children: set[Any] = set()
 
     @property
     def concurrency(self) -> int:
@@ -61,14 +68,19 @@ class VllmEngine(Engine):
 
     async def start(self) -> None:
         """Load the model; raises EngineStartFailed with vLLM's own reason."""
+        before = set(multiprocessing.active_children())
         try:
-            await self._start()
+            with _loggers_kept():
+                await self._start()
         except (Exception, SystemExit) as error:
             raise EngineStartFailed(
                 f"vLLM did not start {self.model} from '{self.source}': {error}. The"
                 " lines above in the worker's log say more; check the model's source"
-                " and engine_args."
+                " and engine_args.",
+                is_lasting=is_lasting(error),
             ) from error
+        finally:
+            self._children = set(multiprocessing.active_children()) - before
 
     async def _start(self) -> None:
         seconds = str(conf().ENGINE_START_SECONDS)
@@ -91,7 +103,7 @@ class VllmEngine(Engine):
         # vLLM's error handler wants a server to stop; there is none.
         app.state.server = SimpleNamespace(should_exit=False)
         self._count_steps()
-        self._app, self._endpoints = app, Endpoints(app, _scope)
+        self._app, self._endpoints = app, Endpoints(app, scope_of)
         # What lives as long as the engine need not be looked at by each collection:
         # a quarter of the front end's CPU (vLLM's own server does the same).
         gc.collect()
@@ -118,10 +130,14 @@ class VllmEngine(Engine):
         if current_platform.is_cpu():
             os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", CPU_CACHE_GIB)
             values |= CPU_DEFAULTS
+        if conf().WORKER_SLEEPING_MODELS and current_platform.is_sleep_mode_available():
+            values["enable_sleep_mode"] = True
         values |= self.engine_args
+        self._values = {**values}
         if not values.get("disable_log_stats"):
             values.pop("disable_log_stats", None)  # it has no --no- form
         parser = make_arg_parser(FlexibleArgumentParser())
+        parser.exit = refuse_arguments
         flags = ["--model", self.source, "--served-model-name", self.model]
         return parser.parse_args([*flags, *flags_of(values)])
 
@@ -138,9 +154,9 @@ class VllmEngine(Engine):
 
     async def _ask(self, app: App, url: str, body: bytes) -> Answer:
         """Send a request through vLLM's whole app."""
-        exchange = _Exchange(body)
+        exchange = Exchange(body)
         call = asyncio.ensure_future(
-            app(_scope(url, body), exchange.receive, exchange.send)
+            app(scope_of(url, body), exchange.receive, exchange.send)
         )
         try:
             await asyncio.wait({call})
@@ -152,7 +168,7 @@ class VllmEngine(Engine):
             return Answer(500, b"")
         return Answer(exchange.status, b"".join(exchange.parts))
 
-    def _give_up(self, call: "asyncio.Future[None]", exchange: "_Exchange") -> None:
+    def _give_up(self, call: "asyncio.Future[None]", exchange: Exchange) -> None:
         """Let vLLM abort a request whose client is gone: it watches for that."""
         exchange.disconnect()
         task = asyncio.ensure_future(_finish(call))
@@ -167,6 +183,36 @@ class VllmEngine(Engine):
         """Return the engine core's steps."""
         return self._steps
 
+    def manifest(self) -> dict[str, Any]:
+        """Return vLLM's version, and the arguments with our defaults."""
+        from vllm import __version__
+
+        return {"engine_version": __version__, "engine_args": self._values}
+
+    def gpu_share(self) -> float | None:
+        """Return `gpu_memory_utilization`; None without CUDA, or with several cards."""
+        try:
+            from vllm.platforms import current_platform
+        except ImportError:
+            return None
+        sizes = ("tensor_parallel_size", "pipeline_parallel_size")
+        has_several = any(self.engine_args.get(name, 1) != 1 for name in sizes)
+        if has_several or not current_platform.is_cuda_alike():
+            return None
+        return float(self.engine_args.get("gpu_memory_utilization", GPU_SHARE))
+
+    def weight_bytes(self) -> int | None:
+        """Return what `plan_model` says of the weights."""
+        return weight_bytes(self.model, self.source, self.engine_args)
+
+    async def sleep(self, level: int) -> bool:
+        """Let vLLM sleep, where the platform can."""
+        return await fall_asleep(self._client, level)
+
+    async def wake(self) -> None:
+        """Wake vLLM; raises EngineDead."""
+        await wake_up(self._client, self.model)
+
     async def stop(self) -> None:
         """End the engine's processes and free its memory."""
         if self._leaving:
@@ -175,12 +221,29 @@ class VllmEngine(Engine):
         gc.unfreeze()
         await self._stack.aclose()
         self._client = None
-        await asyncio.to_thread(_end_children, self._children_before)
+        await asyncio.to_thread(_end_children, self._children)
 
 
-def _end_children(before: set[Any]) -> None:
+@contextmanager
+def _loggers_kept() -> Iterator[None]:
+    """Undo what vLLM's start does to loggers not its own: switched off, or silenced."""
+    level = logging.root.level
+    loggers = [
+        logger
+        for logger in logging.root.manager.loggerDict.values()
+        if isinstance(logger, logging.Logger) and not logger.disabled
+    ]
+    try:
+        yield
+    finally:
+        logging.root.setLevel(level)
+        for logger in loggers:
+            logger.disabled = False
+
+
+def _end_children(children: set[Any]) -> None:
     """Wait for the engine core's process, which ends on its own, or kill it."""
-    for child in set(multiprocessing.active_children()) - before:
+    for child in children:
         child.join(CHILD_SECONDS)
         if child.is_alive():
             child.kill()
@@ -191,56 +254,6 @@ async def _finish(call: "asyncio.Future[None]") -> None:
     await asyncio.wait({call})
     if not call.cancelled():
         call.exception()  # seen, so that asyncio does not complain
-
-
-class _Exchange:
-    """One ASGI request and its answer."""
-
-    def __init__(self, body: bytes) -> None:
-        self.status = 500
-        self.parts: list[bytes] = []
-        self._body: bytes | None = body
-        self._gone = asyncio.Event()
-
-    async def receive(self) -> Message:
-        """Give the body, then nothing until the client is gone."""
-        if self._body is not None:
-            body, self._body = self._body, None
-            return {"type": "http.request", "body": body, "more_body": False}
-        await self._gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(self, message: Message) -> None:
-        """Take the answer."""
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-        elif message["type"] == "http.response.body":
-            self.parts.append(message.get("body", b""))
-
-    def disconnect(self) -> None:
-        """Say that nobody waits for the answer."""
-        self._gone.set()
-
-
-def _scope(url: str, body: bytes) -> dict[str, Any]:
-    return {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": "POST",
-        "scheme": "http",
-        "path": url,
-        "raw_path": url.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [
-            (b"host", b"localhost"),
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-        ],
-        "client": ("127.0.0.1", 0),
-        "server": ("127.0.0.1", 80),
-    }
 
 
 def flags_of(values: dict[str, Any]) -> list[str]:

@@ -16,6 +16,6 @@ _BODIES: dict[str, dict[str, Any]] = {
 }
 
 
-def canary(url: str, model: str) -> bytes:
+def least_request(url: str, model: str) -> bytes:
     """Return the body of a request that no well engine dies of."""
     return json.dumps({"model": model, **_BODIES[url]}).encode()

@@ -1,0 +1,30 @@
+"""Slots in this process that do not linger, for tests that run batches by them."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from workers import feeding
+from workers import slot as slot_module
+from workers.slot import Slot
+
+OpenSlot = Callable[..., Slot]
+
+
+@pytest.fixture
+def open_slot(monkeypatch: pytest.MonkeyPatch, configure: Any) -> Iterator[OpenSlot]:
+    """A function that opens a slot, which is closed at the end."""
+    monkeypatch.setattr(feeding, "LINGER_SECONDS", 0.0)
+    monkeypatch.setattr(feeding, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(slot_module, "LOOK_SECONDS", 0.01)
+    configure(WORKER_SEGMENT_SECONDS=0.02)
+    slots: list[Slot] = []
+
+    def open_slot(**options: Any) -> Slot:
+        slots.append(Slot("gpu7", **options))
+        return slots[-1]
+
+    yield open_slot
+    for slot in slots:
+        slot.close()
