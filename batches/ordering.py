@@ -55,6 +55,11 @@ class Traits:
         if fold and _has_one_answer(url, fields):
             self.fold_key = hashlib.blake2b(body, digest_size=16).digest()
 
+    @property
+    def prompt(self) -> bytes:
+        """The request's prompt, as JSON; empty if there is none."""
+        return self.sort_key[2]
+
 
 def _prompt(fields: _Body) -> bytes:
     for raw in (fields.messages, fields.prompt, fields.input):
