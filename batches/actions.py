@@ -7,6 +7,7 @@
         ▲              ▼                ▼
         └───────── cancelling ──────▶ cancelled
 
+A dry run goes from validating to completed (or failed) and is never run.
 Each arrow is one conditional UPDATE (id and allowed old status). If not exactly one
 row changed, someone was first and nothing is done. A terminal status is final.
 """
@@ -22,9 +23,12 @@ from django.db.models.functions import Coalesce, Now
 from django_q.tasks import async_task
 
 from accounts.models import Project
+from batches import quota
+from batches.canary import begun
 from batches.handlers.running import enlist
 from batches.models import BatchJob, Chunk, Status
 from batches.orders import BatchOrder
+from batches.pinning import find_pinned
 from files.models import File
 from vllm_batch.environment import window_seconds
 from vllm_batch.lib.clock import database_now
@@ -42,17 +46,19 @@ def create(
     """Store a new batch and ring for its validation, in one transaction.
 
     The same idempotency key with the same order returns the first batch; with another
-    order it raises Conflict (contract R28).
+    order it raises Conflict (contract R28). Raises InvalidRequest or NotFound if the
+    manifest it is to run with cannot be had.
     """
     if known := repeated(project, order.digest(), idempotency_key):
         return known
     now = database_now()
     lifetime = timedelta(seconds=window_seconds(order.completion_window))
     fields = asdict(order)
-    del fields["manifest_of"]
+    pinned = fields.pop("manifest_of")
     new = BatchJob(
         project=project,
         **fields,
+        pinned_manifest=find_pinned(project, pinned) if pinned else None,
         idempotency_key=idempotency_key,
         request_digest=order.digest(),
         created_at=now,
@@ -114,17 +120,28 @@ def _change(batch: BatchJob, allowed: tuple[Status, ...], **fields: Any) -> bool
         if changed:
             batch.refresh_from_db()
             logger.info("batch %s is %s", batch.pk, batch.status)
-        if changed and batch.is_terminal:
+        if changed and batch.is_terminal and not batch.is_dry_run:
             enlist(batch)
     return changed == 1
 
 
-def start(batch: BatchJob, chunks: list[Chunk], *, model: str | None) -> bool:
-    """Move a valid batch to in_progress, with its plan; False if it was cancelled."""
+def start(
+    batch: BatchJob,
+    chunks: list[Chunk],
+    *,
+    model: str | None,
+    enqueued_tokens: int = 0,
+    preflight: dict[str, Any] | None = None,
+) -> bool:
+    """Move a valid batch to in_progress, with its plan; False if it was cancelled.
+
+    Raises QuotaReached, and changes nothing, if its tokens are too many.
+    """
     fault("start.planned")
     with transaction.atomic():
         Chunk.objects.filter(batch=batch).delete()
         Chunk.objects.bulk_create(chunks, batch_size=500)
+        quota.reserve(batch, enqueued_tokens)
         started = _change(
             batch,
             (Status.VALIDATING,),
@@ -134,6 +151,9 @@ def start(batch: BatchJob, chunks: list[Chunk], *, model: str | None) -> bool:
             model=model,
             is_mixed=model is None,
             ops_lease_expires_at=None,
+            canary=begun(batch.canary, chunks),
+            enqueued_tokens=enqueued_tokens,
+            preflight=preflight,
         )
         if not started:
             transaction.set_rollback(True)
@@ -142,6 +162,23 @@ def start(batch: BatchJob, chunks: list[Chunk], *, model: str | None) -> bool:
         fault("start.saved")
     fault("start.committed")
     return True
+
+
+def end_dry_run(
+    batch: BatchJob, total: int, *, model: str | None, preflight: dict[str, Any]
+) -> bool:
+    """End a dry run whose input is valid, with what was seen of it."""
+    return _change(
+        batch,
+        (Status.VALIDATING,),
+        status=Status.COMPLETED,
+        completed_at=Now(),
+        total=total,
+        model=model,
+        is_mixed=model is None,
+        preflight=preflight,
+        ops_lease_expires_at=None,
+    )
 
 
 def fail(batch: BatchJob, errors: list[dict[str, Any]]) -> bool:
@@ -199,29 +236,6 @@ def count(batch_id: str, *, is_end: bool, **changes: int) -> None:
     ).update(status=Status.FINALIZING, finalizing_at=Now())
     if finished:
         ring_ops(BatchJob(pk=batch_id))
-
-
-def lease_ops(batch: BatchJob, seconds: int) -> bool:
-    """Take or renew the right to validate or finalize; False if another holds it."""
-    changed = (
-        BatchJob.objects.live()
-        .unattended(database_now())
-        .filter(pk=batch.pk)
-        .update(ops_lease_expires_at=Now() + timedelta(seconds=seconds))
-    )
-    return changed == 1
-
-
-def renew_ops(batch: BatchJob, seconds: int) -> None:
-    """Keep the right taken with `lease_ops` during long work."""
-    BatchJob.objects.live().filter(pk=batch.pk).update(
-        ops_lease_expires_at=Now() + timedelta(seconds=seconds)
-    )
-
-
-def release_ops(batch: BatchJob) -> None:
-    """Give the right back before it ends, so that the next task need not wait."""
-    BatchJob.objects.live().filter(pk=batch.pk).update(ops_lease_expires_at=None)
 
 
 BROKEN = (

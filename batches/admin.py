@@ -1,5 +1,8 @@
 """Batches in the admin: where each one stands, and ways to cancel and to retry it."""
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 from django.contrib import admin, messages
@@ -10,12 +13,16 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.views import ChangeList
 
-from batches import actions
+from batches import actions, pause_actions, repeating
+from batches.canary import canary_object
+from batches.dry_runs import dry_run
 from batches.handlers import admin as handlers_admin  # noqa: F401 - registers its pages
 from batches.models import BatchJob, FailedRequest
 from batches.orders import RetryOrder
 from batches.outlook import Outlook, outlook_of, outlooks
+from batches.preflight_text import as_table
 from batches.retry_actions import retry
+from batches.serializers import manifest_object
 from vllm_batch.lib.errors import ApiError
 from vllm_batch.lib.read_only import ReadOnlyAdmin
 
@@ -52,13 +59,31 @@ class BatchAdmin(ReadOnlyAdmin):
         "progress",
         "eta",
         "waiting",
+        "first_lines",
         "created_at",
     ]
     list_filter = ["status", "project", "endpoint"]
     list_select_related = ["project"]
     search_fields = ["id", "input_file_id", "model"]
-    readonly_fields = ["progress", "eta", "waiting"]
-    actions = ["cancel", "retry", "retry_and_merge"]
+    exclude = ["manifest", "pinned_manifest", "preflight"]
+    readonly_fields = [
+        "progress",
+        "eta",
+        "waiting",
+        "first_lines",
+        "ran_on",
+        "pinned",
+        "preflight_report",
+    ]
+    actions = [
+        "pause",
+        "resume",
+        "cancel",
+        "retry",
+        "retry_and_merge",
+        "run_again",
+        "preflight",
+    ]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Use a list that asks once for a whole page."""
@@ -86,6 +111,67 @@ class BatchAdmin(ReadOnlyAdmin):
         waiting = _outlook(batch).waiting
         return waiting.message if waiting else "–"
 
+    @admin.display(description="first lines")
+    def first_lines(self, batch: BatchJob) -> str:
+        """Show how the lines fared that are tried before the rest."""
+        canary = canary_object(batch)
+        if canary is None:
+            return "–"
+        return (
+            f"{canary['state']}: {canary['failed']} of {canary['lines']} failed,"
+            f" {canary['cut_off']} cut off"
+        )
+
+    @admin.display(description="manifest")
+    def ran_on(self, batch: BatchJob) -> str:
+        """Show what the batch ran on, as the API gives it."""
+        return _as_json(batch.manifest and manifest_object(batch))
+
+    @admin.display(description="pinned manifest")
+    def pinned(self, batch: BatchJob) -> str:
+        """Show what the batch has to run on."""
+        return _as_json(batch.pinned_manifest)
+
+    @admin.action(
+        description="Run again with the same manifest", permissions=["cancel"]
+    )
+    def run_again(self, request: HttpRequest, batches: QuerySet[BatchJob]) -> None:
+        """Make a new batch of each one's input file, on what it ran on."""
+        for batch in batches:
+            with _told(self, request, batch):
+                again = repeating.run_again(batch)
+                self.message_user(request, f"{batch.pk} runs again as {again.pk}.")
+
+    @admin.action(description="Pause the selected batches", permissions=["cancel"])
+    def pause(self, request: HttpRequest, batches: QuerySet[BatchJob]) -> None:
+        """Start no more of their lines; those in flight may end."""
+        for batch in batches:
+            with _told(self, request, batch):
+                pause_actions.pause(batch, f"by {request.user}")
+
+    @admin.action(description="Resume the selected batches", permissions=["cancel"])
+    def resume(self, request: HttpRequest, batches: QuerySet[BatchJob]) -> None:
+        """Let them go on, whatever they were paused for."""
+        for batch in batches:
+            with _told(self, request, batch):
+                pause_actions.resume(batch)
+
+    @admin.display(description="pre-flight")
+    def preflight_report(self, batch: BatchJob) -> str:
+        """Show what was seen of the lines before they run."""
+        return "–" if batch.preflight is None else as_table(batch.preflight)
+
+    @admin.action(
+        description="Pre-flight: look at the same lines again, run nothing",
+        permissions=["cancel"],
+    )
+    def preflight(self, request: HttpRequest, batches: QuerySet[BatchJob]) -> None:
+        """Make a dry run over each one's input."""
+        for batch in batches.select_related("project"):
+            with _told(self, request, batch):
+                found = dry_run(batch)
+                self.message_user(request, f"{batch.pk}: pre-flight as {found.pk}.")
+
     def has_cancel_permission(self, request: HttpRequest) -> bool:
         """Whoever may change batches in Django's terms may cancel them."""
         return may_change_batches(request)
@@ -94,10 +180,8 @@ class BatchAdmin(ReadOnlyAdmin):
     def cancel(self, request: HttpRequest, batches: QuerySet[BatchJob]) -> None:
         """Cancel what can be cancelled; what is finished is delivered."""
         for batch in batches:
-            try:
+            with _told(self, request, batch):
                 actions.cancel(batch)
-            except ApiError as refusal:
-                _tell_refusal(self, request, batch, refusal)
 
     @admin.action(description="Run failed lines again", permissions=["cancel"])
     def retry(self, request: HttpRequest, batches: QuerySet[BatchJob]) -> None:
@@ -168,6 +252,13 @@ class FailedRequestAdmin(ReadOnlyAdmin):
             _retry(self, request, batch, RetryOrder(custom_ids=tuple(custom_ids)))
 
 
+def _as_json(value: object) -> str:
+    if not value:
+        return "–"
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return format_html('<pre style="white-space: pre-wrap">{}</pre>', text)
+
+
 def _outlook(batch: BatchJob) -> Outlook:
     """Return what the list has found out already, or find it now."""
     found = getattr(batch, "outlook", None) or outlook_of(batch)
@@ -177,16 +268,16 @@ def _outlook(batch: BatchJob) -> Outlook:
 def _retry(
     page: ReadOnlyAdmin, request: HttpRequest, batch: BatchJob, order: RetryOrder
 ) -> None:
-    try:
+    with _told(page, request, batch):
         child = retry(batch, order)
-    except ApiError as refusal:
-        _tell_refusal(page, request, batch, refusal)
-    else:
         page.message_user(request, f"{batch.pk}: its lines run again as {child.pk}.")
 
 
-def _tell_refusal(
-    page: ReadOnlyAdmin, request: HttpRequest, batch: BatchJob, refusal: ApiError
-) -> None:
-    text = f"{batch.pk}: {refusal.message}"
-    page.message_user(request, text, messages.WARNING)
+@contextmanager
+def _told(page: ReadOnlyAdmin, request: HttpRequest, batch: BatchJob) -> Iterator[None]:
+    """Show a refusal on the page rather than fail."""
+    try:
+        yield
+    except ApiError as refusal:
+        text = f"{batch.pk}: {refusal.message}"
+        page.message_user(request, text, messages.WARNING)

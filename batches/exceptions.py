@@ -15,3 +15,11 @@ class SegmentDamaged(BatchError):
 
 class ParentLost(BatchError):
     """The batch whose results are to be merged is not there any more."""
+
+
+class QuotaReached(BatchError):
+    """The project may not have so many tokens enqueued."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} tokens")
+        self.limit = limit

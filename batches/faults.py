@@ -140,3 +140,38 @@ def too_many_inputs(limit: int) -> Fault:
     """Return the fault of an embeddings batch with too many texts (contract 5.4)."""
     text = f"The batch embeds too many inputs. A batch may embed at most {limit}."
     return Fault("too_many_embedding_inputs", text)
+
+
+_PROMPTS = {
+    CHAT: "body.messages",
+    "/v1/completions": "body.prompt",
+    "/v1/responses": "body.input",
+    "/v1/embeddings": "body.input",
+}
+
+
+def context_exceeded(
+    endpoint: str, limit: int, tokens: tuple[int, int], number: int
+) -> Fault:
+    """Return the fault of a line too long for its model; tokens in and out."""
+    prompt, answer = tokens
+    param = _PROMPTS.get(endpoint, "body")
+    where = "messages" if endpoint == CHAT else "prompt"
+    return Fault(
+        "context_length_exceeded",
+        f"This model's maximum context length is {limit} tokens. However, you requested"
+        f" {prompt + answer} tokens ({prompt} in the {where}, {answer} in the"
+        f" completion). Please reduce the length of the {where} or completion.",
+        number,
+        param,
+    )
+
+
+def token_limit(model: str, project: str, limit: int) -> Fault:
+    """Return the fault of a batch that its project's quota has no room for (5.4)."""
+    return Fault(
+        "token_limit_exceeded",
+        f"Enqueued token limit reached for {model} in organization {project}. Limit:"
+        f" {limit:,} enqueued tokens. Please try again once some in_progress batches"
+        " have been completed.",
+    )

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from typing import IO
 
-from django.conf import settings
-from django.utils.module_loading import import_string
-
 from batches import actions, faults
+from batches.exceptions import QuotaReached
 from batches.faults import Fault
 from batches.lines import open_input
 from batches.models import BatchJob, Chunk
+from batches.offers import find_offers
 from batches.planning import Planner
+from batches.preflight import Preflight, make_preflight
 from batches.validation import LineValidator
 from files.models import File
 from vllm_batch.lib.clock import database_now
@@ -27,33 +27,69 @@ def ingest(batch: BatchJob, keep_alive: Callable[[], None]) -> None:
         missing = faults.missing_file(batch.input_file_id, batch.project.name)
         actions.fail(batch, [missing.as_error()])
         return
-    validator = _validator(batch)
+    validator, preflight = make_validator(batch.endpoint), _preflight(batch)
     with open_input(batch) as stream:
-        chunks, found = _read(batch, stream, validator, keep_alive)
+        chunks, found = read(batch, stream, (validator, preflight), keep_alive)
     if found:
         actions.fail(batch, [fault.as_error() for fault in found])
-        return
+    else:
+        _advance(batch, chunks, validator, preflight)
+
+
+def _advance(
+    batch: BatchJob,
+    chunks: list[Chunk],
+    validator: LineValidator,
+    preflight: Preflight | None,
+) -> None:
+    """Start a valid batch; end one that was only to be looked at."""
     models = list(validator.models)
-    actions.start(batch, chunks, model=models[0] if len(models) == 1 else None)
+    model = models[0] if len(models) == 1 else None
+    report = preflight.report() if preflight else None
+    if batch.is_dry_run and report:
+        total = sum(chunk.line_count for chunk in chunks)
+        actions.end_dry_run(batch, total, model=model, preflight=report)
+        return
+    tokens = preflight.enqueued_tokens if preflight else validator.enqueued_tokens
+    try:
+        actions.start(
+            batch, chunks, model=model, enqueued_tokens=tokens, preflight=report
+        )
+    except QuotaReached as reached:
+        name, limit = model or "the batch's models", reached.limit
+        fault = faults.token_limit(name, batch.project.name, limit)
+        actions.fail(batch, [fault.as_error()])
 
 
-def _validator(batch: BatchJob) -> LineValidator:
+def _preflight(batch: BatchJob) -> Preflight | None:
+    is_strict = conf().BATCH_PREFLIGHT == "lengths"
+    if not is_strict and not batch.is_dry_run:
+        return None
+    return make_preflight(batch.endpoint, is_strict=is_strict)
+
+
+def make_validator(endpoint: str) -> LineValidator:
+    """Return one as the settings and the catalog of models say."""
     return LineValidator(
-        batch.endpoint,
-        import_string(settings.MODEL_CATALOG)(),
+        endpoint,
+        find_offers(),
         allow_mixed_models=conf().BATCH_ALLOW_MIXED_MODELS,
         max_line_bytes=conf().BATCH_MAX_LINE_BYTES,
     )
 
 
-def _read(
+def read(
     batch: BatchJob,
     stream: IO[bytes],
-    validator: LineValidator,
+    readers: tuple[LineValidator, Preflight | None],
     keep_alive: Callable[[], None],
 ) -> tuple[list[Chunk], list[Fault]]:
-    """Return the plan and the faults, of which any makes the plan worthless."""
+    """Return the plan and the faults, of which any makes the plan worthless.
+
+    The readers take each line: the second one those that the first one finds valid.
+    """
     limits = conf()
+    validator, preflight = readers
     planner = Planner(batch, limits.BATCH_CHUNK_LINES, limits.BATCH_CHUNK_BYTES)
     found: list[Fault] = []
     count = 0
@@ -66,6 +102,9 @@ def _read(
         if len(found) >= limits.BATCH_MAX_ERRORS:
             break
         model, faults_of_line = validator.check(line)
+        if preflight and not faults_of_line:
+            faults_of_line = preflight.look(line, model)
+            keep_alive()
         found += faults_of_line
         if not found:
             planner.add(line, model)

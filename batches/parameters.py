@@ -6,6 +6,7 @@ from typing import Any
 from batches.endpoints import ENDPOINTS
 from batches.order_extension import KEY, read_extension
 from batches.orders import BatchOrder, RetryOrder
+from batches.pause_actions import LONGEST_REASON
 from batches.retrying import CAUSES
 from vllm_batch.lib.conf import conf
 from vllm_batch.lib.errors import InvalidRequest
@@ -70,6 +71,16 @@ def read_retry(body: object) -> RetryOrder:
         metadata=_metadata(order.get("metadata")),
         has_metadata="metadata" in order,
     )
+
+
+def read_pause(body: object) -> str:
+    """Return why the client pauses a batch, empty if it does not say."""
+    order = require_object(body)
+    refuse_unknown(order, {"reason"})
+    reason = order.get("reason")
+    if reason is None:
+        return ""
+    return check_length(check_text(reason, "reason"), "reason", LONGEST_REASON)
 
 
 def _texts(value: object, param: str) -> tuple[str, ...] | None:

@@ -16,6 +16,9 @@ class Planner:
     ) -> None:
         self.chunks: list[Chunk] = []
         self._batch = batch
+        # The first lines to be tried are chunks of their own.
+        self._first_lines = batch.canary["lines"] if batch.canary else 0
+        self._line_count = 0
         self._chunk_lines = chunk_lines
         self._chunk_bytes = chunk_bytes
         self._open()
@@ -30,7 +33,11 @@ class Planner:
         self._first = self._first or line
         self._last = line
         self._counts[model] = self._counts.get(model, 0) + 1
-        is_long = sum(self._counts.values()) >= self._chunk_lines
+        self._line_count += 1
+        is_long = (
+            sum(self._counts.values()) >= self._chunk_lines
+            or self._line_count == self._first_lines
+        )
         size = line.offset + line.length - self._first.offset
         if is_long or size >= self._chunk_bytes:
             self.cut()

@@ -136,6 +136,7 @@ def _child(parent: BatchJob, order: RetryOrder, file: File) -> BatchJob:
         metadata=order.metadata if order.has_metadata else parent.metadata,
         output_expires_seconds=parent.output_expires_seconds,
         priority=parent.priority,
+        pinned_manifest=parent.pinned_manifest,
         created_at=now,
         expires_at=now + lifetime,
     )

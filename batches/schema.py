@@ -6,6 +6,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 
 from batches.endpoints import ENDPOINTS
+from batches.order_extension import HIGHEST_PRIORITY
 from batches.parameters import (
     LONGEST_FILE_ID,
     LONGEST_IDEMPOTENCY_KEY,
@@ -13,9 +14,10 @@ from batches.parameters import (
     LONGEST_VALUE,
     MOST_PAIRS,
 )
+from batches.pause_actions import LONGEST_REASON
 from batches.results import CURSOR_PATTERN
 from batches.retrying import CAUSES
-from batches.serializers import BatchListSchema, BatchObjectSchema
+from batches.serializers import BatchListSchema, BatchObjectSchema, ManifestSchema
 from vllm_batch.lib.conf import conf
 from vllm_batch.lib.parameters import LONGEST_LIFE, SHORTEST_LIFE
 from vllm_batch.lib.schema import after_and_limit, answers, path_id, tagged
@@ -29,6 +31,31 @@ _METADATA: dict[str, Any] = {
     "maxProperties": MOST_PAIRS,
     "propertyNames": {**_TEXT, "maxLength": LONGEST_KEY},
     "additionalProperties": {**_TEXT, "maxLength": LONGEST_VALUE},
+}
+
+_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
+_EXTENSION: dict[str, Any] = {
+    "type": ["object", "null"],
+    "additionalProperties": False,
+    "properties": {
+        "dry_run": {"type": "boolean"},
+        "priority": {
+            "type": "integer",
+            "minimum": -HIGHEST_PRIORITY,
+            "maximum": HIGHEST_PRIORITY,
+        },
+        "canary": {
+            "type": ["object", "null"],
+            "additionalProperties": False,
+            "properties": {
+                "lines": {"type": "integer", "minimum": 1, "maximum": 10_000},
+                "max_failed_share": _SHARE,
+                "max_cut_off_share": _SHARE,
+            },
+        },
+        # An id of a batch of the same project.
+        "manifest_of": {**_TEXT, "type": ["string", "null"]},
+    },
 }
 
 _ORDER: dict[str, Any] = {
@@ -47,6 +74,7 @@ _ORDER: dict[str, Any] = {
             "enum": list(conf().BATCH_COMPLETION_WINDOWS),
         },
         "metadata": _METADATA,
+        "vllm_batch": _EXTENSION,
         "output_expires_after": {
             "type": ["object", "null"],
             "required": ["anchor", "seconds"],
@@ -70,6 +98,14 @@ _IDEMPOTENCY_KEY = OpenApiParameter(
     description="the same key and body return the same batch",
     required=False,
 )
+
+_PAUSE: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "reason": {**_TEXT, "type": ["string", "null"], "maxLength": LONGEST_REASON}
+    },
+}
 
 _RETRY: dict[str, Any] = {
     "type": "object",
@@ -97,7 +133,7 @@ CREATE = tagged(
     "createBatch",
     request={"application/json": _ORDER},
     parameters=[_IDEMPOTENCY_KEY],
-    responses=answers(BatchObjectSchema, 400, 409, 413, 415),
+    responses=answers(BatchObjectSchema, 400, 404, 409, 413, 415),
 )
 RETRIEVE = tagged(
     "Batches",
@@ -112,12 +148,32 @@ CANCEL = tagged(
     request=None,
     responses=answers(BatchObjectSchema, 404, 409),
 )
+PAUSE = tagged(
+    "Batches",
+    "pauseBatch",
+    parameters=_ID,
+    request={"application/json": _PAUSE},
+    responses=answers(BatchObjectSchema, 400, 404, 409, 413, 415),
+)
+RESUME = tagged(
+    "Batches",
+    "resumeBatch",
+    parameters=_ID,
+    request=None,
+    responses=answers(BatchObjectSchema, 404, 409),
+)
 RETRY = tagged(
     "Batches",
     "retryBatch",
     parameters=[*_ID, _IDEMPOTENCY_KEY],
     request={"application/json": _RETRY},
     responses=answers(BatchObjectSchema, 400, 404, 409, 413, 415, 507),
+)
+MANIFEST = tagged(
+    "Batches",
+    "retrieveBatchManifest",
+    parameters=_ID,
+    responses=answers(ManifestSchema, 404),
 )
 RESULTS = tagged(
     "Batches",

@@ -12,14 +12,14 @@ _MASK = (1 << 64) - 1
 
 
 class SeenTexts:
-    """A set of strings that can be added to and asked, nothing else."""
+    """A set of strings or bytes that can be added to and asked, nothing else."""
 
     def __init__(self) -> None:
         self._count = 0
         self._slots = array("Q", bytes(8 * _FIRST_SLOTS))
 
-    def add(self, text: str) -> bool:
-        """Take a string; True if it was there before."""
+    def add(self, text: str | bytes) -> bool:
+        """Take one; True if it was there before."""
         # Zero marks a free slot.
         key = hash(text) & _MASK or 1
         slots, last = self._slots, len(self._slots) - 1

@@ -19,7 +19,7 @@ from django.db import models, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from batches import actions
+from batches import actions, pause_actions
 from batches.exceptions import Fenced, SegmentDamaged
 from batches.models import BatchJob, Chunk, FailedRequest, Segment
 from batches.outcomes import Outcome, Usage
@@ -155,6 +155,8 @@ def commit(
             **results.usage,
             **results.outcomes,
         )
+        if is_end:
+            pause_actions.judge_canary(claim.batch_id)
         segment.created_at = Now()
         segment.save(force_insert=True)
         for failure in results.failures:

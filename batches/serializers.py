@@ -5,6 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from batches.canary import State, canary_object
 from batches.endpoints import ENDPOINTS
 from batches.models import BatchJob, Status
 from batches.outlook import Outlook, outlooks
@@ -74,6 +75,27 @@ def _extension(batch: BatchJob, outlook: Outlook) -> dict[str, Any]:
         "invalid_output": batch.invalid_output,
         "folded": batch.folded,
         "parent_id": batch.parent_id,
+        "dry_run": batch.is_dry_run,
+        "enqueued_tokens": batch.enqueued_tokens,
+        "preflight": batch.preflight,
+        "paused_at": unix(batch.paused_at),
+        "canary": canary_object(batch),
+    }
+
+
+def manifest_object(batch: BatchJob) -> dict[str, Any]:
+    """Return what a batch ran on; no entries if none of its lines has run."""
+    return {
+        "object": "batch.manifest",
+        "batch_id": batch.pk,
+        "input_file_id": batch.input_file_id,
+        "created_at": unix(batch.created_at),
+        "first_result_at": unix(batch.first_result_at),
+        "ended_at": unix(getattr(batch, f"{batch.status}_at"))
+        if batch.is_terminal
+        else None,
+        "is_pinned": batch.pinned_manifest is not None,
+        "entries": (batch.manifest or {}).get("entries", []),
     }
 
 
@@ -120,6 +142,38 @@ class _WaitingSchema(serializers.Serializer[Any]):
     message = serializers.CharField()
 
 
+class _CanarySchema(serializers.Serializer[Any]):
+    lines = serializers.IntegerField()
+    state = serializers.ChoiceField(list(State))
+    failed = serializers.IntegerField()
+    cut_off = serializers.IntegerField()
+    max_failed_share = serializers.FloatField()
+    max_cut_off_share = serializers.FloatField()
+
+
+class _LineListSchema(serializers.Serializer[Any]):
+    count = serializers.IntegerField()
+    lines = serializers.ListField(child=serializers.IntegerField())
+
+
+class _PreflightSchema(serializers.Serializer[Any]):
+    lines = serializers.IntegerField()
+    tokenizer = serializers.ChoiceField(["model", "estimate"])
+    tokenizer_reason = serializers.CharField(allow_null=True)
+    counted_lines = serializers.IntegerField()
+    max_model_len = serializers.IntegerField(allow_null=True)
+    input_tokens = serializers.IntegerField()
+    max_output_tokens = serializers.IntegerField()
+    lines_without_output_limit = serializers.IntegerField()
+    too_long = _LineListSchema()
+    refused = _LineListSchema()
+    duplicates = serializers.IntegerField()
+    shared_prefix_share = serializers.FloatField()
+    expected_seconds = serializers.FloatField(allow_null=True)
+    exact = serializers.ListField(child=serializers.CharField())
+    estimated = serializers.ListField(child=serializers.CharField())
+
+
 class _ExtensionSchema(serializers.Serializer[Any]):
     eta_seconds = serializers.IntegerField(allow_null=True)
     waiting = _WaitingSchema(allow_null=True)
@@ -127,6 +181,11 @@ class _ExtensionSchema(serializers.Serializer[Any]):
     invalid_output = serializers.IntegerField()
     folded = serializers.IntegerField()
     parent_id = serializers.CharField(allow_null=True)
+    dry_run = serializers.BooleanField()
+    enqueued_tokens = serializers.IntegerField()
+    preflight = _PreflightSchema(allow_null=True)
+    paused_at = _moment(allow_null=True)
+    canary = _CanarySchema(allow_null=True)
 
 
 class BatchObjectSchema(serializers.Serializer[Any]):
@@ -157,6 +216,38 @@ class BatchObjectSchema(serializers.Serializer[Any]):
         child=serializers.CharField(allow_blank=True), allow_null=True
     )
     vllm_batch = _ExtensionSchema()
+
+
+class _EntrySchema(serializers.Serializer[Any]):
+    model = serializers.CharField()
+    engine = serializers.CharField()
+    engine_version = serializers.CharField(allow_null=True)
+    server_version = serializers.CharField()
+    source = serializers.CharField(allow_blank=True)  # type: ignore[assignment]
+    revision = serializers.CharField(allow_blank=True)
+    weights = serializers.CharField(allow_null=True)
+    quantization = serializers.CharField(allow_blank=True)
+    lora_adapters = serializers.ListField(child=serializers.DictField())
+    lora_weights = serializers.ListField(child=serializers.CharField(allow_null=True))
+    chat_template_sha256 = serializers.CharField(allow_blank=True, required=False)
+    engine_args = serializers.DictField()
+    gpu = serializers.CharField()
+    platform = serializers.CharField()
+    seeds = serializers.CharField()
+    claimed_at = _moment()
+
+
+class ManifestSchema(serializers.Serializer[Any]):
+    """Describes `manifest_object`."""
+
+    object = serializers.ChoiceField(["batch.manifest"])
+    batch_id = serializers.CharField()
+    input_file_id = serializers.CharField()
+    created_at = _moment()
+    first_result_at = _moment(allow_null=True)
+    ended_at = _moment(allow_null=True)
+    is_pinned = serializers.BooleanField()
+    entries = _EntrySchema(many=True)
 
 
 class BatchListSchema(serializers.Serializer[Any]):

@@ -8,6 +8,7 @@ from batches.actions import ring_workers
 from batches.handlers.lanes import is_work_due
 from batches.models import BatchJob, Chunk
 from vllm_batch.lib.clock import database_now
+from vllm_batch.lib.conf import conf
 
 
 def sweep() -> None:
@@ -26,12 +27,22 @@ def ring_purge() -> None:
     _ring_once("ops", "batches.tasks.purge")
 
 
+def ring_label_studio() -> bool:
+    """Ask the ops queue to talk to Label Studio, if there is one; True if done."""
+    if not conf().has_label_studio:
+        return True
+    # By its name, because imports point up only.
+    return _ring_once("ops", "curation.label_studio.tasks.exchange")
+
+
 def _is_rung(cluster: str) -> bool:
     """Tell whether a doorbell of this queue lies there that nobody took yet."""
     rung = OrmQ.objects.filter(key=cluster, lock__lte=timezone.now())
     return bool(rung.exists())
 
 
-def _ring_once(cluster: str, task: str) -> None:
-    if not _is_rung(cluster):
-        async_task(task, cluster=cluster)
+def _ring_once(cluster: str, task: str) -> bool:
+    if _is_rung(cluster):
+        return False
+    async_task(task, cluster=cluster)
+    return True

@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError
+from django.utils.module_loading import import_string
 
-from batches import actions
+from batches import actions, ops_lease
 from batches.finalizing import finalize
 from batches.handlers.lanes import open_lanes
 from batches.ingest import ingest
@@ -33,7 +35,7 @@ PAUSE_SECONDS = 5
 def attend(batch_id: str) -> None:
     """Do what the batch needs next: validate it or finalize it."""
     batch = BatchJob.objects.needing_ops(database_now()).filter(pk=batch_id).first()
-    if batch is None or not actions.lease_ops(batch, OPS_LEASE_SECONDS):
+    if batch is None or not ops_lease.lease(batch, OPS_LEASE_SECONDS):
         return
     try:
         _advance(batch)
@@ -49,7 +51,7 @@ def _wait_or_break_off(batch: BatchJob, error: Exception) -> None:
     elif isinstance(error, OSError) or is_database_away(error):
         # The sweeper rings again when the lease ends.
         with suppress(DatabaseError, InterfaceError):
-            actions.renew_ops(batch, PAUSE_SECONDS)
+            ops_lease.renew(batch, PAUSE_SECONDS)
     else:
         actions.break_off(batch)
 
@@ -66,7 +68,7 @@ def _advance(batch: BatchJob) -> None:
     if batch.status == Status.VALIDATING:
         ingest(batch, keep_alive)
     elif not finalize(batch, keep_alive):
-        actions.release_ops(batch)
+        ops_lease.release(batch)
 
 
 def attend_waiting() -> None:
@@ -83,11 +85,13 @@ def run_handlers() -> None:
 
 
 def purge() -> None:
-    """Free the storage of what is deleted, expired, ended or litter."""
+    """Free the storage of what is deleted, expired, ended or litter; do the chores."""
     purge_incoming()
     purge_files()
     purge_ended()
     purge_litter()
+    for path in settings.CHORES:
+        import_string(path)()
 
 
 def _renewer(batch: BatchJob) -> Callable[[], None]:
@@ -97,6 +101,6 @@ def _renewer(batch: BatchJob) -> Callable[[], None]:
         nonlocal renewed_at
         if time.monotonic() - renewed_at > OPS_LEASE_SECONDS / 4:
             renewed_at = time.monotonic()
-            actions.renew_ops(batch, OPS_LEASE_SECONDS)
+            ops_lease.renew(batch, OPS_LEASE_SECONDS)
 
     return keep_alive

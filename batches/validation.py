@@ -5,17 +5,17 @@ Nothing here touches a database or a file. A good line costs two typed msgspec p
 looked at again, key by key, to name its faults.
 """
 
-from collections.abc import Mapping
-
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from batches import faults
+from batches.counting import estimate_enqueued
 from batches.faults import CHAT, Fault
+from batches.limits import LimitedBody, limit_faults
+from batches.offers import Catalog
 from batches.seen import SeenTexts
 from vllm_batch.lib.jsonl import Line, is_deeper_than
 
-Catalog = Mapping[str, frozenset[str] | None]
 EMBEDDINGS = "/v1/embeddings"
 DEEPEST = 200
 
@@ -29,7 +29,7 @@ class BatchRequestInput(Struct):
     body: Raw
 
 
-class RequestBody(Struct):
+class RequestBody(LimitedBody, kw_only=True):
     """The keys of a request body that decide whether the batch may run."""
 
     model: str
@@ -58,6 +58,8 @@ class LineValidator:
         self.endpoint = endpoint
         self.models: dict[str, None] = {}
         self.embedding_inputs = 0
+        # An estimate: input and longest answers of all valid lines.
+        self.enqueued_tokens = 0
         self._catalog = catalog
         self._allow_mixed_models = allow_mixed_models
         self._max_line_bytes = max_line_bytes
@@ -77,7 +79,12 @@ class LineValidator:
         found = [
             *self._request_faults(request, line.number),
             *self._body_faults(body, line.number),
+            *self._limit_faults(body, line),
         ]
+        if not found:
+            self.enqueued_tokens += estimate_enqueued(
+                self.endpoint, bytes(request.body), body
+            )
         return body.model, found
 
     def _request_faults(self, request: BatchRequestInput, number: int) -> list[Fault]:
@@ -106,15 +113,21 @@ class LineValidator:
     def _model_faults(self, model: str, number: int) -> list[Fault]:
         if not model:
             return [faults.required("model", number)]
-        endpoints = self._catalog.get(model, frozenset())
-        if endpoints is not None and self.endpoint not in endpoints:
-            why = f" for {self.endpoint}" if endpoints else ""
+        offer = self._catalog.get(model)
+        if offer is None or not offer.serves(self.endpoint):
+            why = f" for {self.endpoint}" if offer else ""
             text = f"The provided model '{model}' is not supported by the Batch API"
             return [Fault("model_not_found", f"{text}{why}.", number, "body.model")]
         if self.models and model not in self.models and not self._allow_mixed_models:
             return [faults.mismatched(model, number)]
         self.models[model] = None
         return []
+
+    def _limit_faults(self, body: RequestBody, line: Line) -> list[Fault]:
+        offer = self._catalog.get(body.model)
+        if offer is None:
+            return []
+        return limit_faults(body, line.content, offer.limits, line.number)
 
     def _is_too_long(self, line: Line) -> bool:
         return line.is_cut or len(line.content) > self._max_line_bytes

@@ -6,11 +6,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api import ApiViewSet
-from batches import actions, retry_actions, schema
+from batches import actions, pause_actions, retry_actions, schema
 from batches.models import BatchJob
-from batches.parameters import read_idempotency_key, read_order, read_retry
+from batches.parameters import (
+    read_idempotency_key,
+    read_order,
+    read_pause,
+    read_retry,
+)
 from batches.results import results_of
-from batches.serializers import batch_object, batch_objects
+from batches.serializers import batch_object, batch_objects, manifest_object
 from files.models import File, Purpose
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.errors import InvalidRequest, NotFound
@@ -23,13 +28,16 @@ BATCH_PAGES = PageLimits(default=20, least=0, most=100)
 class BatchViewSet(ApiViewSet):
     """Batches of the caller's project."""
 
-    optional_bodies = {"retry"}
+    optional_bodies = {"pause", "retry"}
     scopes = {
         "list": "batches:read",
         "retrieve": "batches:read",
         "create": "batches:write",
         "cancel": "batches:write",
+        "pause": "batches:write",
+        "resume": "batches:write",
         "retry": "batches:write",
+        "manifest": "batches:read",
         # What it gives is what downloads give.
         "results": "files:read",
     }
@@ -74,6 +82,18 @@ class BatchViewSet(ApiViewSet):
         """Cancel one batch; what is finished is delivered."""
         return Response(batch_object(actions.cancel(self._batch(batch_id))))
 
+    @extend_schema(**schema.PAUSE)
+    def pause(self, request: Request, batch_id: str) -> Response:
+        """Start no more lines of a batch until it is resumed."""
+        batch = self._batch(batch_id)
+        reason = read_pause(request.data)
+        return Response(batch_object(pause_actions.pause(batch, reason)))
+
+    @extend_schema(**schema.RESUME)
+    def resume(self, request: Request, batch_id: str) -> Response:
+        """Let a paused batch go on."""
+        return Response(batch_object(pause_actions.resume(self._batch(batch_id))))
+
     @extend_schema(**schema.RETRY)
     def retry(self, request: Request, batch_id: str) -> Response:
         """Run a batch's failed lines again, as a new batch."""
@@ -81,6 +101,11 @@ class BatchViewSet(ApiViewSet):
         order = read_retry(request.data)
         key = read_idempotency_key(request.headers.get("Idempotency-Key"))
         return Response(batch_object(retry_actions.retry(batch, order, key)))
+
+    @extend_schema(**schema.MANIFEST)
+    def manifest(self, request: Request, batch_id: str) -> Response:
+        """Tell what one batch ran on."""
+        return Response(manifest_object(self._batch(batch_id)))
 
     @extend_schema(**schema.RESULTS)
     def results(self, request: Request, batch_id: str) -> StreamingHttpResponse:

@@ -4,7 +4,7 @@ The facts about workers come from outside (`settings.WORKER_STATUS`), because im
 point up only.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -43,6 +43,16 @@ class Fleet:
 
     workers: Sequence[Worker] = ()
     models: Collection[str] = ()
+    # The names of LoRA adapters, each with the model that answers for it.
+    bases: Mapping[str, str] = field(default_factory=dict)
+    # Enabled models outside their run hours, and what is known of the next ones.
+    closed: Mapping[str, str] = field(default_factory=dict)
+    # Why models that are not enabled were switched off, as far as that is known.
+    disabled: Mapping[str, str] = field(default_factory=dict)
+
+    def base_of(self, name: str | None) -> str | None:
+        """Return the model a worker loads for a name that batches may use."""
+        return self.bases.get(name, name) if name else name
 
     @property
     def alive(self) -> list[Worker]:
@@ -82,7 +92,7 @@ def why_waiting(batch: BatchJob, situation: Situation) -> Waiting | None:
     if batch.status == Status.IN_PROGRESS and batch.expires_at <= situation.now:
         text = _ending(situation, "The completion window is over")
         return Waiting("expiring", text)
-    if batch.paused_reason:
+    if batch.paused_reason and batch.status != Status.FINALIZING:
         return Waiting("paused", f"The batch is paused: {batch.paused_reason}")
     if not situation.fleet.alive:
         return Waiting(
@@ -104,7 +114,10 @@ def _ending(situation: Situation, cause: str) -> str:
 def _why_not_running(batch: BatchJob, situation: Situation) -> Waiting | None:
     fleet = situation.fleet
     if batch.model and batch.model not in fleet.models:
-        return Waiting("model_disabled", f"The model {batch.model} is not enabled.")
+        text = f"The model {batch.model} is not enabled"
+        reason = fleet.disabled.get(batch.model)
+        return Waiting("model_disabled", f"{text}: {reason}" if reason else f"{text}.")
+    closed = fleet.closed.get(fleet.base_of(batch.model) or "")
     if situation.holders:
         holding = [w for w in fleet.alive if w.owner in situation.holders]
         if not holding:
@@ -113,17 +126,20 @@ def _why_not_running(batch: BatchJob, situation: Situation) -> Waiting | None:
         # Its heartbeat may be older than its claim: only a reason says it is stuck.
         is_stuck = all(worker.reason for worker in holding)
         return _of_state(holding[0]) if is_stuck else None
+    if closed:
+        return Waiting("outside_hours", f"The model {batch.model} {closed}.")
     return _why_not_claimed(batch, situation)
 
 
 def _why_not_claimed(batch: BatchJob, situation: Situation) -> Waiting:
     """Return what keeps the worker that is nearest to the batch from claiming it."""
     alive = situation.fleet.alive
-    reasons = [_of_worker(batch, worker) for worker in alive]
+    model = situation.fleet.base_of(batch.model)
+    reasons = [_of_worker(model, worker) for worker in alive]
     if None not in reasons:
         # Those that have the batch's model, or work at having it, are nearer.
-        order = sorted(alive, key=lambda worker: worker.model != batch.model)
-        reason = _of_worker(batch, order[0])
+        order = sorted(alive, key=lambda worker: worker.model != model)
+        reason = _of_worker(model, order[0])
         assert reason is not None  # noqa: S101 - none of them is None
         return reason
     if situation.ahead:
@@ -142,11 +158,17 @@ _STATES = {
 }
 
 
-def _of_worker(batch: BatchJob, worker: Worker) -> Waiting | None:
-    """Return why this worker does not run the batch's model; None if it does."""
-    is_other = bool(batch.model) and worker.model not in ("", batch.model)
+_WHEN_IT_SWAPS = (
+    "it stays while it has work, until another model's deadline is at risk or that"
+    " model has waited long enough"
+)
+
+
+def _of_worker(model: str | None, worker: Worker) -> Waiting | None:
+    """Return why this worker does not run the model; None if it does."""
+    is_other = bool(model) and worker.model not in ("", model)
     if is_other and worker.state in ("running", "loading"):
-        return Waiting("other_model", f"{worker.model} has the GPU.")
+        return Waiting("other_model", f"{worker.model} has the GPU: {_WHEN_IT_SWAPS}.")
     if worker.state in ("idle", "running") and not worker.reason:
         return None
     return _of_state(worker)

@@ -20,10 +20,12 @@ NAMES = (
     "prefixes",
     "checkpoints",
     "starvation",
+    "review",
     "duplicates",
     "window",
     "llm_chat",
     "run_batch",
+    "fleet",
 )
 
 

@@ -5,6 +5,7 @@ from statistics import median
 from typing import Any
 from unittest.mock import patch
 
+from batches.ordering import Traits
 from bench import models, warm
 from bench.measure import in_turn, ratio
 from bench.options import Options
@@ -12,7 +13,6 @@ from bench.report import Report
 from bench.warm import MODEL, Warm
 from bench.workloads import SUBJECTS, prefix_lines, sources
 from workers import reading
-from workers.ordering import Traits
 
 # A cache of 160 blocks of 128 tokens holds some 15 of the 57 prefixes.
 ENGINE_ARGS: dict[str, Any] = {

@@ -52,7 +52,7 @@ class BarrierFeeder(Feeder):
     """Waits for a whole chunk before it opens the next one."""
 
     async def _take_turn(self) -> None:
-        held = self._sources[0].held
+        held = next(iter(self._turns)).held
         await super()._take_turn()
         while held.is_read and held.outstanding:
             await asyncio.sleep(0.002)

@@ -4,6 +4,7 @@ import io
 import json
 
 from batches.models import BatchJob
+from batches.offers import Offer
 from batches.planning import Planner
 from batches.validation import LineValidator
 from bench.measure import interleave, ratio, walls
@@ -24,7 +25,7 @@ def run(options: Options) -> Report:
     def ours() -> None:
         validator = LineValidator(
             "/v1/chat/completions",
-            {"m": None},
+            {"m": Offer()},
             allow_mixed_models=False,
             max_line_bytes=LINE_BYTES,
         )

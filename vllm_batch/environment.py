@@ -6,14 +6,21 @@ This class is the one list: `docs/reference/settings.md` is checked against it.
 import re
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
+from zoneinfo import available_timezones
 
 from django.core.exceptions import ImproperlyConfigured
 from pydantic import Field, NonNegativeInt, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_core import ErrorDetails
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from vllm_batch.gpu_environment import GpuEnvironment
+from vllm_batch.label_studio_environment import LabelStudioEnvironment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DAY = 86_400
 SLOT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
+# A span of times of day; workers/hours.py reads it.
+_SPAN = r" *\d\d?:[0-5]\d *- *\d\d?:[0-5]\d *"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": DAY}
 CommaList = Annotated[list[str], NoDecode]
 Waits = Annotated[list[NonNegativeInt], NoDecode]
@@ -30,7 +37,7 @@ def window_seconds(window: str) -> int:
     return int(match[1]) * _UNITS[match[2]]
 
 
-class Environment(BaseSettings):
+class Environment(GpuEnvironment, LabelStudioEnvironment):
     """What the environment may set; a bad value stops the start."""
 
     model_config = SettingsConfigDict(case_sensitive=True, extra="ignore")
@@ -108,6 +115,16 @@ class Environment(BaseSettings):
         True,
         description="Run equal lines of a batch once, where answers cannot differ.",
     )
+    BATCH_PREFLIGHT: Literal["off", "lengths"] = Field(
+        "off",
+        description="lengths: validation counts tokens and fails lines too long.",
+    )
+    BATCH_PREFLIGHT_SECONDS: float = Field(
+        120, gt=0, le=480, description="Most time for counting a batch's tokens."
+    )
+    PROJECT_ENQUEUED_TOKENS: int = Field(
+        0, ge=0, description="Most tokens in a project's live batches. 0: no limit."
+    )
     FILE_LIFETIME_SECONDS: int = Field(
         30 * DAY, ge=3600, description="Life of batch input and output files."
     )
@@ -141,11 +158,33 @@ class Environment(BaseSettings):
     WORKER_SEGMENT_SECONDS: float = Field(
         1.0, gt=0, description="… or after this many seconds, whichever is first."
     )
+    WORKER_DEVICE: str = Field(
+        "", pattern=r"^[A-Za-z0-9,:_/-]*$", description="The slot's GPU, for CUDA."
+    )
+    WORKER_HOURS: str = Field(
+        "",
+        pattern=rf"^$|^{_SPAN}(,{_SPAN})*$",
+        description="Times of day it works, such as 22:00-08:00. Empty: always.",
+    )
+    WORKER_TIME_ZONE: str = Field(
+        "", description="Time zone of all hours. Empty: Django's TIME_ZONE."
+    )
     WORKER_QUANTUM_SECONDS: int = Field(
-        300, ge=1, description="Time a model keeps the GPU while another one waits."
+        300, ge=1, description="A model keeps the GPU so long, deadlines apart."
+    )
+    WORKER_PATIENCE_SECONDS: int = Field(
+        14_400, ge=1, description="A model that has waited so long gets a turn."
     )
     WORKER_DRAIN_SECONDS: int = Field(
         60, ge=1, description="After SIGTERM, how long lines in flight may take to end."
+    )
+    WORKER_SLEEPING_MODELS: int = Field(
+        1,
+        ge=0,
+        description="Models that sleep instead of being unloaded, where vLLM can.",
+    )
+    MODEL_LOAD_ATTEMPTS: int = Field(
+        3, ge=1, description="Failed loads in a row after which a model is disabled."
     )
     ENGINE_START_SECONDS: int = Field(
         900, ge=10, description="How long an engine may take to load its model."
@@ -195,6 +234,13 @@ class Environment(BaseSettings):
             raise ValueError("write it as postgresql://user:password@host/name")
         return value
 
+    @field_validator("WORKER_TIME_ZONE")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value and value not in available_timezones():
+            raise ValueError("write a name such as Europe/Berlin")
+        return value
+
     @field_validator("WEBHOOK_ALLOWED_HOSTS")
     @classmethod
     def _hosts(cls, value: list[str]) -> list[str]:
@@ -221,9 +267,14 @@ def read_environment() -> Environment:
         _stop(error)
 
 
+def _shown(part: ErrorDetails) -> str:
+    is_secret = str(part["loc"][0]).endswith(("TOKEN", "SECRET"))
+    return "a secret" if is_secret else repr(part["input"])
+
+
 def _stop(error: ValidationError) -> NoReturn:
     sentences = [
-        f"The environment variable {part['loc'][0]} is set to {part['input']!r}, which"
+        f"The environment variable {part['loc'][0]} is set to {_shown(part)}, which"
         f" does not work: {part['msg']}. Correct it or unset it"
         f" ({Environment.model_fields[str(part['loc'][0])].description})"
         for part in error.errors()

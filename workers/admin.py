@@ -8,6 +8,7 @@ from django.utils.html import format_html, format_html_join
 from unfold.admin import ModelAdmin
 
 from vllm_batch.lib.read_only import ReadOnlyAdmin
+from workers.gpu import report
 from workers.memory.errors import CannotPlan
 from workers.memory.report import as_text
 from workers.memory.sizes import parse_size
@@ -22,10 +23,39 @@ USUAL_GPU = "16GiB"
 class ServedModelAdmin(ModelAdmin):  # type: ignore[misc]
     """What clients may name, and how it fits on a GPU."""
 
-    list_display = ["name", "engine", "source", "is_enabled"]
-    list_filter = ["engine", "is_enabled"]
+    list_display = ["name", "engine", "source", "is_enabled", "disabled_reason"]
+    list_filter = ["engine", "is_enabled", "may_train_others"]
     search_fields = ["name", "source"]
-    readonly_fields = ["created_at", "memory_plan"]
+    readonly_fields = [
+        "created_at",
+        "disabled_reason",
+        "load_seconds",
+        "wake_seconds",
+        "memory_plan",
+    ]
+
+    fieldsets = [
+        (None, {"fields": ["name", "is_enabled", "disabled_reason", "endpoints"]}),
+        (
+            "Engine",
+            {
+                "fields": [
+                    "engine",
+                    "source",
+                    "revision",
+                    "quantization",
+                    "engine_args",
+                    "lora_adapters",
+                    "chat_template",
+                    "run_hours",
+                ]
+            },
+        ),
+        ("Requests", {"fields": ["request_limits"]}),
+        ("Licence", {"fields": ["licence", "may_train_others"]}),
+        ("Seen", {"fields": ["load_seconds", "wake_seconds", "created_at"]}),
+        ("Memory", {"fields": ["memory_plan"]}),
+    ]
 
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
@@ -86,8 +116,22 @@ class HeartbeatAdmin(ClearedAdmin):
         "slot",
         "state",
         "model",
+        "card",
         "requests_in_flight",
         "requests_done",
         "reason",
         "beat_at",
     ]
+    # Shown as `card_details`, not as JSON.
+    exclude = ["gpu"]
+    readonly_fields = ["card_details"]
+
+    @admin.display(description="GPU")
+    def card(self, beat: Heartbeat) -> str:
+        """Say in a line how the worker's card is."""
+        return report.summary(beat.gpu)
+
+    @admin.display(description="GPU")
+    def card_details(self, beat: Heartbeat) -> str:
+        """Say all that NVML told of the card."""
+        return format_html_join("", "<div>{}: {}</div>", report.rows(beat.gpu))

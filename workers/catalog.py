@@ -1,11 +1,33 @@
 """Which models there are, for those who may not import them (validation, the API)."""
 
+from batches.limits import read_limits
+from batches.offers import Licence, Offer
+from workers.facts import facts_of
 from workers.models import ServedModel
 
 
-def find_models() -> dict[str, frozenset[str] | None]:
-    """Return each enabled model with the endpoints it serves; None means all."""
+def find_models() -> dict[str, Offer]:
+    """Return each name clients may use, adapters' too, with its terms."""
     return {
-        model.name: frozenset(model.endpoints) or None
+        name: offer
         for model in ServedModel.objects.filter(is_enabled=True)
+        for offer in (_offer(model),)
+        for name in model.names
+    }
+
+
+def _offer(model: ServedModel) -> Offer:
+    return Offer(
+        endpoints=frozenset(model.endpoints) or None,
+        limits=read_limits(model.request_limits),
+        facts=facts_of(model),
+    )
+
+
+def find_licences() -> dict[str, Licence]:
+    """Return the licence behind each name ever served, adapters' and disabled too."""
+    return {
+        name: Licence(model.licence, model.may_train_others)
+        for model in ServedModel.objects.all()
+        for name in model.names
     }

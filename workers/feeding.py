@@ -1,42 +1,35 @@
 """Keep the runner's queue filled, from several batches in turn.
 
-A chunk of each waiting batch is open at the same time and a few lines of each are taken
-in turn, so that ten lines behind fifty thousand do not wait for them. Chunks of one
-batch follow each other without a pause.
+Chunks of several waiting batches are open at the same time and a few lines of each are
+taken in turn (workers/turns.py), so that ten lines behind fifty thousand do not wait.
+Chunks of one batch follow each other without a pause.
 """
 
 import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from math import inf
 
 from batches import actions
 from batches.models import Chunk
 from batches.stored import find_lost
-from files import reserve
 from workers import leases
 from workers.database import DatabaseThread
-from workers.models import Heartbeat
-from workers.pulse import Pulse
+from workers.pausing import Pausing
 from workers.reading import ChunkInHand, Request, in_hand, requests_of
+from workers.turns import Source, Turns
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
 LINGER_SECONDS = 1.0
-RESERVE_SECONDS = 1.0
-# Lines taken from one batch before it is the next one's turn, and open batches.
+ROOM_SECONDS = 1.0
+# Lines taken from one batch before it is the next one's turn, and open batches. A
+# project without an open batch gets in beyond that: so many projects at once.
 TURN_LINES = 16
 MOST_SOURCES = 8
-
-
-@dataclass(eq=False)
-class _Source:
-    """An open chunk and its requests that are not in the queue yet."""
-
-    held: ChunkInHand
-    requests: deque[Request]
+MOST_PROJECTS = 32
 
 
 class Feeder:
@@ -47,22 +40,29 @@ class Feeder:
         model: str,
         *,
         owner: str,
-        pulse: Pulse,
         held: set[ChunkInHand],
         is_over: Callable[[], bool],
         offer: Callable[[Request], Awaitable[None]],
         run_carefully: Callable[[Chunk, ChunkInHand, list[Request]], Awaitable[None]],
         note: Callable[[ChunkInHand], None],
+        admit: Callable[[Chunk], bool],
+        pausing: Pausing,
+        urgent_until: Callable[[], float] = lambda: -inf,
     ) -> None:
         self._model = model
         self._owner = owner
-        self._pulse = pulse
         self._held = held
         self._is_over = is_over
         self._offer = offer
         self._run_carefully = run_carefully
         self._note = note
-        self._sources: deque[_Source] = deque()
+        self._admit = admit
+        self._pausing = pausing
+        self._urgent_until = urgent_until
+        self._turns = Turns()
+        # Projects that had a chunk since each one had: with very many they rotate.
+        self._round: set[int] = set()
+        self._next_newcomer = 0.0
         self._last_batch = ""
         self._next_look = 0.0
         self._thread = DatabaseThread("feeder")
@@ -73,7 +73,7 @@ class Feeder:
         while not self._is_over():
             await self._wait_for_room()
             await self._look()
-            if self._sources:
+            if self._turns:
                 idle_seconds = 0.0
                 await self._take_turn()
                 continue
@@ -88,39 +88,57 @@ class Feeder:
         await self._thread.close()
 
     async def _wait_for_room(self) -> None:
-        """Pause while the disk is down to its reserve: results must fit (P10)."""
-        while reserve.is_reached() and not self._is_over():
-            self._pulse.tell(
-                Heartbeat.State.PAUSED,
-                model=self._model,
-                reason="the disk is full down to its reserve; free some space",
-            )
-            await asyncio.sleep(RESERVE_SECONDS)
-        if self._pulse.state == Heartbeat.State.PAUSED:
-            self._pulse.tell(Heartbeat.State.RUNNING, model=self._model)
+        """Pause while the disk is full or the card unwell; batches may still stop."""
+        while not self._pausing.look() and not self._is_over():
+            for source in [one for one in self._turns if one.held.stopped]:
+                self._turns.remove(source)
+                self._close(source.held)
+            await asyncio.sleep(ROOM_SECONDS)
 
     async def _look(self) -> None:
         """Claim a chunk: at once if none is open, else now and then another batch's."""
         now = asyncio.get_running_loop().time()
-        if self._sources and now < self._next_look:
+        if self._turns and now < self._next_look:
             return
         self._next_look = now + POLL_SECONDS
-        if len(self._sources) >= MOST_SOURCES:
-            return
-        # Another batch than those that are open or had the last turn, if there is one.
-        besides = {source.held.claim.batch_id for source in self._sources}
-        chunk = await self._claim(besides | {self._last_batch})
+        chunk = await self._claim_newcomers(now)
+        if chunk is None and len(self._turns) < MOST_SOURCES:
+            # Another batch than those open or served last, if there is one.
+            besides = {source.held.claim.batch_id for source in self._turns}
+            chunk = await self._claim(besides | {self._last_batch})
         if chunk is not None:
             self._next_look = 0.0  # there may be more of them
-        elif not self._sources:
+        elif not self._turns:
             chunk = await self._claim(set())
         if chunk is not None:
             await self._open(chunk)
 
-    async def _claim(self, besides: set[str]) -> Chunk | None:
+    async def _claim_newcomers(self, now: float) -> Chunk | None:
+        """Claim a chunk of a project that has none open, however many others have."""
+        here = self._turns.projects
+        if now < self._next_newcomer or len(here) >= MOST_PROJECTS:
+            return None
+        project = await self._thread.patiently(
+            leases.next_project, self._model, here | self._round
+        )
+        if project is None:
+            self._round = here
+            self._next_newcomer = now + POLL_SECONDS
+            return None
+        self._round.add(project)
+        return await self._claim({self._last_batch}, project)
+
+    async def _claim(
+        self, besides: set[str], project: int | None = None
+    ) -> Chunk | None:
         claim = asyncio.ensure_future(
             self._thread.patiently(
-                leases.claim_chunk, self._owner, self._model, besides
+                leases.claim_chunk,
+                self._owner,
+                self._model,
+                besides,
+                project=project,
+                urgent_until=self._urgent_until(),
             )
         )
         try:
@@ -134,6 +152,10 @@ class Feeder:
     async def _open(self, chunk: Chunk) -> None:
         held = in_hand(chunk, self._owner)
         self._held.add(held)
+        if not await self._thread.patiently(self._admit, chunk):
+            held.stopped = "pinned"
+            self._close(held)
+            return
         try:
             requests = await self._thread.patiently(requests_of, chunk, held)
         except FileNotFoundError:
@@ -147,27 +169,41 @@ class Feeder:
             await self._run_carefully(chunk, held, requests)
             self._close(held)
         elif requests:
-            self._sources.append(_Source(held, deque(requests)))
+            self._turns.add(_source_of(chunk, held, requests))
         else:
             self._close(held)
 
     async def _take_turn(self) -> None:
-        source = self._sources.popleft()
+        source = self._turns.next(self._urgent_until())
+        self._turns.remove(source)
         self._last_batch = source.held.claim.batch_id
         for _ in range(min(TURN_LINES, len(source.requests))):
             if source.held.stopped or self._is_over():
                 source.requests.clear()
                 break
             source.held.outstanding += 1
+            self._turns.charge(source, 1)
             await self._offer(source.requests.popleft())
         if source.requests:
-            self._sources.append(source)
+            self._turns.add(source)
         else:
             self._close(source.held)
 
     def _close(self, held: ChunkInHand) -> None:
         held.is_read = True
         self._note(held)
+
+
+def _source_of(chunk: Chunk, held: ChunkInHand, requests: list[Request]) -> Source:
+    project = chunk.batch.project
+    return Source(
+        held=held,
+        requests=deque(requests),
+        project=project.pk,
+        weight=max(1, project.weight),
+        priority=chunk.batch.priority,
+        deadline=chunk.batch.expires_at.timestamp(),
+    )
 
 
 def _break_off(chunk: Chunk) -> bool:

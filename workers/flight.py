@@ -8,7 +8,6 @@ from typing import cast
 from batches.outcomes import Outcome
 from vllm_batch.lib.conf import conf
 from workers.asking import ask
-from workers.canary import canary
 from workers.engines.base import (
     Engine,
     EngineDead,
@@ -16,6 +15,7 @@ from workers.engines.base import (
     EngineUnreachable,
 )
 from workers.healing import Part
+from workers.least_request import least_request
 from workers.pulse import Pulse
 from workers.reading import ChunkInHand, Request
 
@@ -97,7 +97,7 @@ class Flights:
 
     async def check(self, url: str) -> None:
         """Raise EngineStartFailed if the engine dies of the smallest request too."""
-        post = self.engine.post(url, canary(url, self.engine.model))
+        post = self.engine.post(url, least_request(url, self.engine.model))
         try:
             await asyncio.wait_for(post, conf().ENGINE_STALL_SECONDS)
         except (EngineDead, TimeoutError) as error:

@@ -61,6 +61,8 @@ class GpuOwner:
             first = first or lease
             time.sleep(LOOK_SECONDS)
         _forget_gone()
+        # Whoever starts a worker has looked after a card that was given up.
+        Heartbeat.objects.filter(**self._key).update(gpu={})
 
     def keep(self, now: float) -> bool:
         """Renew the lease now and then; False if somebody else has it."""

@@ -3,8 +3,8 @@
 The requests that were out when the engine died are the suspects. They are replayed in
 parts of about the square root of their number; a part that kills the engine again is
 replayed line by line. A line that kills it alone is poison, if the new engine lives
-through a canary: it gets an error record. So a poison line costs three engines at most:
-the first, its part's, and its own.
+through the least request: it gets an error record. So a poison line costs three engines
+at most: the first, its part's, and its own.
 """
 
 import math

@@ -1,45 +1,66 @@
 """Claims on chunks, by the database's clock."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from math import inf
+from typing import NamedTuple
 
-from django.db.models import Max, Min
+from django.db.models import Case, F, When
+from django.db.models.expressions import OrderBy
 from django.db.models.functions import Now
 
 from batches.claims import claim_next
-from batches.models import BatchJob, Chunk
+from batches.models import BatchJob, Chunk, Status
+from batches.models.chunk import ChunkQuerySet
 from batches.segments import Claim
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
-from workers.models import ServedModel
+from workers.names import names_on
 
 
-def claim_chunk(owner: str, model: str, besides: Iterable[str] = ()) -> Chunk | None:
-    """Lease the next chunk for `model`: higher priority, then earlier deadline first.
+def claim_chunk(
+    owner: str,
+    model: str,
+    besides: Iterable[str] = (),
+    *,
+    project: int | None = None,
+    urgent_until: float = -inf,
+) -> Chunk | None:
+    """Lease the next chunk for `model`, of one project if it is named.
 
-    `besides` are batches whose chunks are left alone, because one is in hand already.
+    Deadlines up to `urgent_until`, a Unix time, come first; then the higher priority,
+    then the earlier deadline. `besides` are batches whose chunks are left alone.
     """
-    candidates = (
-        Chunk.objects.claimable(database_now())
-        .filter(model=model)
-        .exclude(batch__in=list(besides))
-        .order_by("-batch__priority", "batch__expires_at", "batch", "index")
+    candidates = _claimable(model).exclude(batch__in=list(besides))
+    if project is not None:
+        candidates = candidates.filter(batch__project=project)
+    order: list[str | OrderBy] = ["-batch__priority", "batch__expires_at"]
+    if urgent_until > -inf:
+        limit = datetime.fromtimestamp(urgent_until, UTC)
+        is_urgent = When(batch__expires_at__lte=limit, then=F("batch__expires_at"))
+        order.insert(0, Case(is_urgent, default=None).asc(nulls_last=True))
+    candidates = candidates.select_related("batch__project").order_by(
+        *order, "batch", "index"
     )
     return claim_next(owner, conf().WORKER_LEASE_SECONDS, candidates)
 
 
-def waiting_models() -> list[str]:
-    """Return the enabled models that chunks wait for, the most urgent first."""
-    enabled = ServedModel.objects.filter(is_enabled=True).values("name")
-    rows = (
-        Chunk.objects.claimable(database_now())
-        .filter(model__in=enabled)
-        .order_by()
-        .values("model")
-        .annotate(priority=Max("batch__priority"), deadline=Min("batch__expires_at"))
-        .order_by("-priority", "deadline")
+def next_project(model: str, besides: Iterable[int]) -> int | None:
+    """Return the project with the earliest deadline that waits for `model`.
+
+    `besides` are projects that had their turn.
+    """
+    return (
+        _claimable(model)
+        .exclude(batch__project__in=list(besides))
+        .order_by("batch__expires_at")
+        .values_list("batch__project", flat=True)
+        .first()
     )
-    return [row["model"] for row in rows]
+
+
+def _claimable(model: str) -> ChunkQuerySet:
+    return Chunk.objects.claimable(database_now()).filter(model__in=names_on(model))
 
 
 def renew(owner: str) -> None:
@@ -56,12 +77,24 @@ def release(claim: Claim) -> None:
     ).update(lease_owner="", lease_expires_at=None)
 
 
-def stopped_batches(batch_ids: Iterable[str]) -> dict[str, str]:
+class Stop(NamedTuple):
+    """Why a batch's lines must not be started; after a pause those that run may end."""
+
+    cause: str
+    is_pause: bool
+
+
+def stopped_batches(batch_ids: Iterable[str]) -> dict[str, Stop]:
     """Return which of the batches must run no more, each with the cause."""
+    now = database_now()
     rows = BatchJob.objects.filter(pk__in=list(batch_ids))
-    runnable = set(rows.runnable(database_now()).values_list("pk", flat=True))
+    runnable = set(rows.runnable(now).values_list("pk", flat=True))
     return {
-        batch.pk: batch.paused_reason or batch.status
+        batch.pk: Stop(batch.paused_reason or batch.status, _is_pause(batch, now))
         for batch in rows
         if batch.pk not in runnable
     }
+
+
+def _is_pause(batch: BatchJob, now: datetime) -> bool:
+    return batch.status == Status.IN_PROGRESS and batch.expires_at > now

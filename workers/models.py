@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from batches.endpoints import ENDPOINTS
 from workers.engines import engine_names
+from workers.model_faults import faults_of
 
 
 class Permission(models.TextChoices):
@@ -88,7 +89,7 @@ class ServedModel(models.Model):
         return self.name
 
     def clean(self) -> None:
-        """Refuse an engine that is not registered."""
+        """Refuse what could not be served, with what to write instead."""
         if self.engine not in engine_names():
             names = ", ".join(engine_names())
             raise ValidationError({"engine": f"Engines are: {names}."})
@@ -100,6 +101,16 @@ class ServedModel(models.Model):
         if not known:
             text = f"Write a JSON list of these endpoints: {', '.join(ENDPOINTS)}."
             raise ValidationError({"endpoints": text})
+        others = type(self).objects.exclude(pk=self.pk)
+        if found := faults_of(self, {name for row in others for name in row.names}):
+            raise ValidationError(found)
+        if self.is_enabled:
+            self.disabled_reason = ""
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names it answers for: its own, then its adapters'."""
+        return [self.name, *(adapter["name"] for adapter in self.lora_adapters)]
 
     def serves(self, endpoint: str) -> bool:
         """Tell whether a batch for `endpoint` may name this model."""

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from vllm_batch.lib.conf import conf
 from workers import leases
 from workers.database import AWAY, disconnect, fresh
+from workers.gpu.watch import CardWatch
 from workers.hosts import host_name
 from workers.models import Heartbeat
 
@@ -21,7 +22,7 @@ LONGEST_BEAT_SECONDS = 2.0
 class Pulse(threading.Thread):
     """Renews this worker's leases and writes its heartbeat row."""
 
-    def __init__(self, slot: str, owner: str) -> None:
+    def __init__(self, slot: str, owner: str, card: CardWatch | None = None) -> None:
         super().__init__(name="pulse", daemon=True)
         self.state = Heartbeat.State.IDLE
         self.reason = ""
@@ -31,6 +32,7 @@ class Pulse(threading.Thread):
         self._has_moved = True
         self._key = {"host": host_name(), "slot": slot}
         self._owner = owner
+        self._card = card
         self._ended = threading.Event()
 
     def count(self) -> None:
@@ -44,7 +46,8 @@ class Pulse(threading.Thread):
 
     def wait(self, reason: str) -> None:
         """Say what a request waits for, and that this is no standstill; "": it ran."""
-        self.reason = reason
+        if self.state != Heartbeat.State.PAUSED:  # which has a reason of its own
+            self.reason = reason
         if reason:
             self._has_moved = True
 
@@ -53,6 +56,11 @@ class Pulse(threading.Thread):
     ) -> None:
         """Say what the worker does from now on."""
         self.state, self.model, self.reason = state, model, reason
+
+    def announce(self, model: str) -> None:
+        """Write at once which model is loaded next, for workers that choose now."""
+        self.tell(Heartbeat.State.LOADING, model=model)
+        self._beat()
 
     def run(self) -> None:
         """Beat until the end."""
@@ -75,6 +83,7 @@ class Pulse(threading.Thread):
             "state": self.state,
             "reason": self.reason[:255],
             "model": self.model,
+            "gpu": self._card.as_json() if self._card else {},
             "requests_in_flight": self.in_flight,
             "requests_done": self.done,
             "beat_at": Now(),

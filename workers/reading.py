@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 
 from batches.lines import mark_done, open_input, pending_lines
 from batches.models import Chunk
+from batches.ordering import Traits, target_url
 from batches.outcomes import Outcome
 from batches.records import answered
 from batches.segments import Claim, Results
 from vllm_batch.lib.conf import conf
 from vllm_batch.lib.ids import new_id
-from workers.ordering import Traits, target_url
 
 
 @dataclass(eq=False)
@@ -27,6 +27,8 @@ class ChunkInHand:
     is_read: bool = False
     # Set when its results are wanted no more: cancelled, expired, paused, or fenced.
     stopped: str = ""
+    # Only paused: what is in flight ends, and counts.
+    is_pausing: bool = False
     sequence: int = 0
 
     @property

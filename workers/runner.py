@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from math import inf
 
 from batches import claims, outcomes
 from batches.exceptions import Fenced
@@ -21,7 +22,11 @@ from workers.engines.base import Engine, EngineDead
 from workers.feeding import Feeder
 from workers.flight import Flights, Rebuild
 from workers.folding import Folding
+from workers.gpu.watch import CardWatch
 from workers.healing import Part
+from workers.logbook import Logbook
+from workers.pace import Pace
+from workers.pausing import Pausing
 from workers.pulse import Pulse
 from workers.reading import ChunkInHand, Request
 from workers.writer import Writer
@@ -47,9 +52,12 @@ class Runner:
         pulse: Pulse,
         is_over: Callable[[], bool],
         rebuild: Rebuild | None = None,
+        card: CardWatch | None = None,
+        urgent_until: Callable[[], float] = lambda: -inf,
     ) -> None:
         self._pulse = pulse
-        self._is_over = is_over
+        self._pausing = Pausing(engine.model, pulse, card)
+        self._is_over: Callable[[], bool] = lambda: is_over() or self._pausing.is_over
         self._flights = Flights(engine, pulse, rebuild)
         self._window = conf().WORKER_WINDOW or 2 * engine.concurrency
         self._queue: asyncio.Queue[Request] = asyncio.Queue()
@@ -60,17 +68,19 @@ class Runner:
         # Who holds this replays requests, with nothing else in flight.
         self._alone = asyncio.Lock()
         self._folding = Folding()
-        self._writer = Writer(self._held, self._lose)
+        self._writer = Writer(self._held, self._lose, Pace(engine.model))
         self._thread = DatabaseThread("watch")
         self._feeder = Feeder(
             engine.model,
             owner=owner,
-            pulse=pulse,
             held=self._held,
-            is_over=is_over,
+            is_over=self._is_over,
             offer=self._offer,
             run_carefully=self._run_carefully,
             note=self._writer.note,
+            admit=Logbook(engine, owner).admit,
+            pausing=self._pausing,
+            urgent_until=urgent_until,
         )
 
     async def run(self) -> None:
@@ -80,15 +90,16 @@ class Runner:
         """
         self._loop = asyncio.get_running_loop()
         start = self._loop.create_task
-        workers = [start(self._work()) for _ in range(self._window)]
+        workers = [start(self._work(n / self._window)) for n in range(self._window)]
         feeder, healer = start(self._feeder.run()), start(self._heal())
         watch, writer = start(self._watch()), start(self._writer.run())
+        pausing = start(self._pausing.watch(self._flights, self._is_over))
         try:
-            await _until_first(feeder, healer, watch, writer, *workers)
+            await _until_first(feeder, healer, watch, writer, pausing, *workers)
             await self._drain(healer, *workers)
         finally:
             self._flights.close()
-            await _cancel([feeder, healer, watch, *workers])
+            await _cancel([feeder, healer, watch, pausing, *workers])
             self._abandon()
             self._writer.close()
             await writer
@@ -115,20 +126,25 @@ class Runner:
         await self._places.acquire()
         self._queue.put_nowait(request)
 
-    async def _work(self) -> None:
+    async def _work(self, place: float) -> None:
         while True:
             await self._writer.room()
             await self._flights.door.wait()
-            request = await self._queue.get()
-            if request.is_fresh:
-                request.is_fresh = False
-                self._places.release()
-            if not self._flights.door.is_set():
+            await self._pausing.turn(place)
+            request = self._taken(await self._queue.get())
+            if not self._flights.door.is_set() or not self._pausing.is_open:
                 self._queue.put_nowait(request)  # it closed while this one waited
             elif request.chunk.stopped:
                 self._settle(request, None)
             else:
                 await self._carry(request)
+
+    def _taken(self, request: Request) -> Request:
+        """Give a request's place in the queue to the feeder again."""
+        if request.is_fresh:
+            request.is_fresh = False
+            self._places.release()
+        return request
 
     async def _carry(self, request: Request) -> None:
         known = self._folding.follow(request)
@@ -203,6 +219,9 @@ class Runner:
             self._flights.door.clear()
             await self._flights.land()
             while parts and not held.stopped and not self._is_over():
+                if not self._pausing.is_open:
+                    await asyncio.sleep(WATCH_SECONDS)
+                    continue
                 await self._run_part(parts.popleft(), chunk)
                 await self._writer.flush()
             held.outstanding -= sum(map(len, parts))
@@ -229,12 +248,28 @@ class Runner:
                 continue
             stopped = await self._thread.patiently(leases.stopped_batches, ids)
             for chunk in list(self._held):
-                if chunk.claim.batch_id in stopped and not chunk.stopped:
-                    self._stop(chunk, stopped[chunk.claim.batch_id])
+                if (stop := stopped.get(chunk.claim.batch_id)) is None:
+                    continue
+                if stop.is_pause:
+                    self._pause(chunk, stop.cause)
+                elif not chunk.stopped or chunk.is_pausing:
+                    self._stop(chunk, stop.cause)
+
+    def _pause(self, chunk: ChunkInHand, cause: str) -> None:
+        """Start nothing more of a chunk; what is in flight ends, and counts."""
+        if not chunk.stopped:
+            chunk.stopped, chunk.is_pausing = cause, True
+            self._writer.note(chunk)
 
     def _stop(self, chunk: ChunkInHand, cause: str) -> None:
-        chunk.stopped = cause
+        chunk.stopped, chunk.is_pausing = cause, False
         self._flights.cancel(chunk)
+        for _ in range(self._queue.qsize()):  # the slot may pause for long
+            request = self._taken(self._queue.get_nowait())
+            if request.chunk is chunk:
+                self._settle(request, None)
+            else:
+                self._queue.put_nowait(request)
         self._writer.note(chunk)
 
     def _lose(self, chunk: ChunkInHand) -> None:

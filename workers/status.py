@@ -1,17 +1,18 @@
 """Who is at work, for those who may not import the workers (the batch object)."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from batches.waiting import Fleet, Worker
 from vllm_batch.lib.clock import database_now
 from workers.models import Heartbeat, ServedModel
+from workers.run_hours import hours_of, zone
 
 # A worker beats every two seconds at least.
 SILENCE = timedelta(seconds=20)
 
 
 def find_workers() -> Fleet:
-    """Return the workers, and the names of the enabled models."""
+    """Return the workers, and the models, enabled or not."""
     now = database_now()
     workers = [
         Worker(
@@ -23,5 +24,25 @@ def find_workers() -> Fleet:
         )
         for beat in Heartbeat.objects.all()
     ]
-    enabled = ServedModel.objects.filter(is_enabled=True)
-    return Fleet(workers=workers, models=set(enabled.values_list("name", flat=True)))
+    models = ServedModel.objects.all()
+    named = [(name, model) for model in models for name in model.names]
+    return Fleet(
+        workers=workers,
+        models={name for name, model in named if model.is_enabled},
+        bases={name: model.name for name, model in named},
+        closed=_closed([model for model in models if model.is_enabled], now),
+        disabled={n: m.disabled_reason for n, m in named if not m.is_enabled},
+    )
+
+
+def _closed(models: list[ServedModel], now: datetime) -> dict[str, str]:
+    """Return the models that may not run now, with their hours and the next of them."""
+    found: dict[str, str] = {}
+    for model in models:
+        opens_at = hours_of(model.run_hours).opens_at(now, zone())
+        if opens_at > now:
+            at = opens_at.astimezone(zone())
+            found[model.name] = (
+                f"runs at {model.run_hours} only; that begins {at:%Y-%m-%d %H:%M %Z}"
+            )
+    return found

@@ -18,11 +18,12 @@ from django.db import Error as DatabaseFailure
 
 from batches.actions import ring_workers
 from batches.models import BatchJob
-from batches.sweeping import ring_purge, sweep
+from batches.sweeping import ring_label_studio, ring_purge, sweep
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
 from workers import family
 from workers.database import disconnect, fresh, patiently
+from workers.devices import device_environment, gpu_count
 from workers.gpu_owner import GpuOwner
 from workers.hosts import gpu_name
 from workers.lifeline import adopt_orphans
@@ -35,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 STEP_SECONDS = 0.25
 SWEEP_SECONDS = 1.0
-PURGE_SECONDS = 60.0
+PURGE_SECONDS = LABEL_STUDIO_SECONDS = 60.0
 # A connection may have died without a word; its query would wait for ever.
 DATABASE_SECONDS = 20
 ENDING_SECONDS = 10.0
@@ -44,17 +45,19 @@ ENDING_SECONDS = 10.0
 class Supervisor:
     """Keeps the GPU cluster and the ops cluster of one slot at work."""
 
-    def __init__(self, slot: str, preload: str = "") -> None:
+    def __init__(self, slot: str, preload: str = "", device: str = "") -> None:
         self.slot = slot
+        seen = device_environment(slot, device, count=gpu_count(), inherited=os.environ)
         folder = conf().DATA_DIR / "slots"
         name = gpu_name(slot)
         self._ops = Cluster("ops", folder / f"{name}.ops.json")
-        extra = {"WORKER_SLOT": slot, PRELOAD: preload}
+        extra = {"WORKER_SLOT": slot, PRELOAD: preload, **seen}
         self._gpu = Cluster("gpu", folder / f"{name}.gpu.json", extra)
         self._clusters = (self._gpu, self._ops)
         self._is_ending = threading.Event()
         self._next_sweep = 0.0
         self._next_purge = 0.0
+        self._next_label_studio = 0.0
         self._rung_for = 0.0
         self._symptoms = {cluster: Symptoms() for cluster in self._clusters}
         # Children this process had before: nobody's orphans.
@@ -136,6 +139,9 @@ class Supervisor:
         if now >= self._next_purge:
             self._next_purge = now + PURGE_SECONDS
             ring_purge()
+        # Not while another doorbell lies there: a second later, then.
+        if now >= self._next_label_studio and ring_label_studio():
+            self._next_label_studio = now + LABEL_STUDIO_SECONDS
 
     def _watch(self, now: float) -> None:
         """Restart a cluster that shows for some time that it is not well."""

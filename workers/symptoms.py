@@ -7,7 +7,8 @@ from batches.models import Chunk
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
 from workers.hosts import host_name
-from workers.models import Heartbeat, ServedModel
+from workers.models import Heartbeat
+from workers.names import bases
 
 # A queue that wakes nobody for this long is wedged (reliability §2.2).
 STALL_SECONDS = 30.0
@@ -71,8 +72,7 @@ def is_silent(beat: Heartbeat | None, now: datetime) -> bool:
 
 def work_waits(now: datetime) -> bool:
     """Tell whether there is a chunk that a worker could claim."""
-    enabled = ServedModel.objects.filter(is_enabled=True).values("name")
-    return Chunk.objects.claimable(now).filter(model__in=enabled).exists()
+    return Chunk.objects.claimable(now).filter(model__in=list(bases())).exists()
 
 
 def _age(moment: datetime, now: datetime) -> float:

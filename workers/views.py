@@ -30,10 +30,10 @@ class ModelListSchema(serializers.Serializer[Any]):
     data = ModelSchema(many=True)  # type: ignore[assignment]
 
 
-def model_object(model: ServedModel) -> dict[str, Any]:
-    """Return a served model as clients see it."""
+def model_object(model: ServedModel, name: str) -> dict[str, Any]:
+    """Return one of a served model's names as clients see it."""
     return {
-        "id": model.name,
+        "id": name,
         "object": "model",
         "created": unix(model.created_at),
         "owned_by": "vllm_batch",
@@ -47,9 +47,10 @@ class ModelViewSet(ApiViewSet):
 
     @extend_schema(**tagged("Models", "listModels", responses=answers(ModelListSchema)))
     def list(self, request: Request) -> Response:
-        """List the enabled models."""
+        """List the names of the enabled models, and of the LoRA adapters on them."""
         models = ServedModel.objects.filter(is_enabled=True)
-        return Response({"object": "list", "data": [model_object(m) for m in models]})
+        data = [model_object(model, name) for model in models for name in model.names]
+        return Response({"object": "list", "data": data})
 
     @extend_schema(
         **tagged(
@@ -62,11 +63,11 @@ class ModelViewSet(ApiViewSet):
     def retrieve(self, request: Request, model: str) -> Response:
         """Describe one model; its name may contain slashes."""
         models = ServedModel.objects.filter(is_enabled=True)
-        found = None if "\0" in model else models.filter(name=model).first()
+        found = next((row for row in models if model in row.names), None)
         if found is None:
             raise NotFound(
                 f"The model '{model}' does not exist or you do not have access to it.",
                 param="model",
                 code="model_not_found",
             )
-        return Response(model_object(found))
+        return Response(model_object(found, model))

@@ -20,6 +20,7 @@ from workers.database import (
     disconnect,
     patiently,
 )
+from workers.pace import Pace
 from workers.reading import ChunkInHand
 
 logger = logging.getLogger(__name__)
@@ -28,8 +29,14 @@ logger = logging.getLogger(__name__)
 class Writer:
     """Cuts a segment per chunk every so many lines or seconds, in a thread."""
 
-    def __init__(self, held: set[ChunkInHand], on_lost: Callable[[ChunkInHand], None]):
+    def __init__(
+        self,
+        held: set[ChunkInHand],
+        on_lost: Callable[[ChunkInHand], None],
+        pace: Pace,
+    ):
         self._held = held
+        self._pace = pace
         self._on_lost = on_lost
         self._wake = asyncio.Event()
         self._is_closed = False
@@ -60,6 +67,7 @@ class Writer:
                 await asyncio.wait_for(self._wake.wait(), seconds)
             await self.flush()
         await self.flush()
+        await self._thread.call(self._pace.end)
         await self._thread.close()
 
     def close(self) -> None:
@@ -114,6 +122,7 @@ class Writer:
                 is_first_try = False
                 continue
             chunk.done, chunk.sequence = done, sequence
+            self._pace.add(results.usage)
             return
 
     def _break_off(self, chunk: ChunkInHand) -> None:

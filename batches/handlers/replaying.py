@@ -26,7 +26,9 @@ def replay_runs(batches: QuerySet[BatchJob] | None, name: str = "") -> int:
 
 def _add_missing(batches: QuerySet[BatchJob], names: list[str]) -> None:
     runs = [
-        HandlerRun(batch=batch, handler=name) for batch in batches for name in names
+        HandlerRun(batch=batch, handler=name)
+        for batch in batches.filter(is_dry_run=False)
+        for name in names
     ]
     HandlerRun.objects.bulk_create(runs, ignore_conflicts=True)
 

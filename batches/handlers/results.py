@@ -4,6 +4,9 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import msgspec
+from msgspec import Struct
+
 from batches.handlers.base import BatchMetadata, Counts, GiveUp, Result
 from batches.models import BatchJob, Chunk
 from batches.results import results_of
@@ -39,8 +42,22 @@ def _lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
         yield line
 
 
+class _Response(Struct):
+    status_code: int
+
+
+class _Bodiless(Struct):
+    id: str
+    custom_id: str
+    response: _Response | None = None
+
+
 def _result(line: bytes) -> Result:
-    record: dict[str, Any] = json.loads(line)
+    try:
+        record: dict[str, Any] = json.loads(line)
+    except (ValueError, RecursionError):
+        # An engine's body that Python cannot hold: a number of 5,000 digits, say.
+        return _without_body(line)
     response, error = record["response"] or {}, record["error"] or {}
     return Result(
         id=record["id"],
@@ -51,6 +68,12 @@ def _result(line: bytes) -> Result:
         error_code=error.get("code"),
         error_message=error.get("message"),
     )
+
+
+def _without_body(line: bytes) -> Result:
+    record = msgspec.json.decode(line, type=_Bodiless)
+    status = record.response.status_code if record.response else None
+    return Result(id=record.id, custom_id=record.custom_id, status_code=status)
 
 
 def metadata_of(batch: BatchJob) -> BatchMetadata:

@@ -3,7 +3,9 @@
 from datetime import datetime
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, IntegerField, Q
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast
 
 
 class ChunkQuerySet(models.QuerySet["Chunk"]):
@@ -21,10 +23,18 @@ class ChunkQuerySet(models.QuerySet["Chunk"]):
         """Keep unfinished chunks of runnable batches that no worker holds."""
         return self.unfinished().filter(
             Q(lease_expires_at=None) | Q(lease_expires_at__lt=now),
+            _is_let_start(),
             batch__status="in_progress",  # Status lives one module up
             batch__expires_at__gt=now,
             batch__paused_reason="",
         )
+
+
+def _is_let_start() -> Q:
+    """Keep a batch's first lines apart until they are judged (batches/canary.py)."""
+    first = Cast(KeyTextTransform("chunks", "batch__canary"), IntegerField())
+    is_judged = Q(batch__canary__isnull=True) | ~Q(batch__canary__state="running")
+    return is_judged | Q(index__lt=first)
 
 
 class Chunk(models.Model):

@@ -23,6 +23,8 @@ BAD = [
     ("WORKER_SLOT", "../gpu"),
     ("WORKER_LEASE_SECONDS", "1"),
     ("WORKER_SEGMENT_SECONDS", "-1"),
+    ("GPU_READ_SECONDS", "0"),
+    ("GPU_RESUME_CELSIUS", "300"),
 ]
 
 
@@ -95,3 +97,11 @@ def test_a_bad_value_stops_manage_py(tmp_path: Path):
 
     assert ended.returncode != 0
     assert "The environment variable BATCH_MAX_ERRORS is set to '3'" in ended.stderr
+
+
+def test_a_card_goes_on_cooler_than_it_pauses(monkeypatch):
+    monkeypatch.setenv("GPU_PAUSE_CELSIUS", "70")
+    monkeypatch.setenv("GPU_RESUME_CELSIUS", "70")
+
+    with pytest.raises(ImproperlyConfigured, match="below GPU_PAUSE_CELSIUS"):
+        read_environment()

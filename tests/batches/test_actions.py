@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django_q.models import OrmQ
 
-from batches import actions
+from batches import actions, ops_lease
 from batches.models import BatchJob, Chunk, Status
 from tests.factories import make_batch, make_chunk
 from vllm_batch.lib.clock import database_now
@@ -210,7 +210,7 @@ def test_the_last_line_does_not_move_a_batch_that_was_stopped(status):
 def test_the_ops_lease_is_held_by_one():
     batch = make_batch()
 
-    first, second = actions.lease_ops(batch, 60), actions.lease_ops(batch, 60)
+    first, second = ops_lease.lease(batch, 60), ops_lease.lease(batch, 60)
 
     assert (first, second) == (True, False)
 
@@ -219,17 +219,17 @@ def test_an_ops_lease_that_has_ended_can_be_taken():
     ended = database_now() - timedelta(seconds=1)
     batch = make_batch(ops_lease_expires_at=ended)
 
-    assert actions.lease_ops(batch, 60)
+    assert ops_lease.lease(batch, 60)
 
 
 def test_an_ops_lease_that_was_given_back_can_be_taken():
     batch = make_batch()
-    actions.lease_ops(batch, 60)
+    ops_lease.lease(batch, 60)
 
-    actions.release_ops(batch)
+    ops_lease.release(batch)
 
-    assert actions.lease_ops(batch, 60)
+    assert ops_lease.lease(batch, 60)
 
 
 def test_nobody_leases_a_batch_that_has_ended():
-    assert not actions.lease_ops(make_batch(status="completed"), 60)
+    assert not ops_lease.lease(make_batch(status="completed"), 60)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from batches.offers import Offer
 from tests.batches.test_validation import brief, faults_of, make_validator
 from tests.factories import CHAT, EMBEDDINGS, line
 
@@ -66,7 +67,7 @@ def test_an_unknown_model_is_named():
 
 
 def test_a_model_that_serves_other_endpoints_is_named():
-    validator = make_validator(catalog={"stub": frozenset([EMBEDDINGS])})
+    validator = make_validator(catalog={"stub": Offer(frozenset([EMBEDDINGS]))})
 
     found = faults_of(chat(), validator=validator)
 
@@ -75,7 +76,7 @@ def test_a_model_that_serves_other_endpoints_is_named():
 
 
 def test_a_model_that_serves_this_endpoint_is_fine():
-    validator = make_validator(catalog={"stub": frozenset([CHAT])})
+    validator = make_validator(catalog={"stub": Offer(frozenset([CHAT]))})
 
     assert faults_of(chat(), validator=validator) == []
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from batches.offers import Offer
 from batches.validation import DEEPEST, LineValidator
 from vllm_batch.lib.jsonl import Line, is_deeper_than
 
@@ -16,7 +17,7 @@ def nested(depth: int) -> str:
 
 def check(text: str):
     validator = LineValidator(
-        CHAT, {"m": None}, allow_mixed_models=False, max_line_bytes=1 << 20
+        CHAT, {"m": Offer()}, allow_mixed_models=False, max_line_bytes=1 << 20
     )
     content = text.encode()
     return validator.check(Line(1, 0, len(content), content))[1]

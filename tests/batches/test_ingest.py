@@ -210,7 +210,7 @@ def test_every_waiting_batch_is_attended():
 
 
 def test_a_bug_fails_the_batch_instead_of_leaving_it_stuck(monkeypatch):
-    monkeypatch.setattr(ingest_module, "_validator", lambda batch: None)
+    monkeypatch.setattr(ingest_module, "make_validator", lambda endpoint: None)
 
     batch = attended(*lines(1))
 

@@ -62,6 +62,11 @@ def test_a_batch_says_what_openai_has_no_word_for():
         "invalid_output": 2,
         "folded": 3,
         "parent_id": parent.pk,
+        "dry_run": False,
+        "enqueued_tokens": 0,
+        "preflight": None,
+        "paused_at": None,
+        "canary": None,
     }
 
 
@@ -82,6 +87,17 @@ def test_a_model_that_is_not_enabled_is_why():
     make_beat()
 
     assert code(make_waiting(model="other")) == "model_disabled"
+
+
+def test_run_hours_that_have_not_begun_are_why():
+    make_beat(state="idle", model="")
+    hour = (database_now().hour + 3) % 24
+    make_model("night", run_hours=f"{hour:02}:00-{(hour + 1) % 24:02}:00")
+
+    waiting = outlook_of(make_waiting(model="night")).waiting
+
+    assert waiting is not None and waiting.code == "outside_hours"
+    assert f"that begins {database_now():%Y}" in waiting.message
 
 
 def test_a_held_chunk_means_progress():

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from batches.faults import Fault
+from batches.offers import Offer
 from batches.validation import LineValidator
 from tests.factories import CHAT, EMBEDDINGS, line
 from vllm_batch.lib.jsonl import Line
 
 
 def make_validator(endpoint: str = CHAT, **options: Any) -> LineValidator:
-    catalog = options.pop("catalog", {"stub": None, "stub-2": None})
+    catalog = options.pop("catalog", {"stub": Offer(), "stub-2": Offer()})
     options = {"allow_mixed_models": False, "max_line_bytes": 1 << 20, **options}
     return LineValidator(endpoint, catalog, **options)
 

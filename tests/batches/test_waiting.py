@@ -137,6 +137,24 @@ def test_of_several_workers_the_nearest_one_counts():
     assert code(batch(), situation(*near)) == "model_loading"
 
 
+def test_a_model_outside_its_hours_says_when_they_begin():
+    text = "runs at 22:00-08:00 only; that begins 2026-05-05 22:00 UTC"
+    fleet = Fleet(workers=[worker("idle")], models={"stub"}, closed={"stub": text})
+
+    waiting = why_waiting(batch(), Situation(now=NOW, fleet=fleet))
+    held = why_waiting(batch(), Situation(now=NOW, fleet=fleet, holders={"w"}))
+
+    assert waiting == ("outside_hours", f"The model stub {text}.")
+    assert held is None
+
+
+def test_a_model_that_has_to_wait_is_told_for_what():
+    waiting = why_waiting(batch(), situation(worker(model="other")))
+
+    assert waiting is not None
+    assert "other has the GPU" in waiting.message and "deadline" in waiting.message
+
+
 def test_a_batch_of_several_models_is_no_models_own():
     mixed = batch(model=None)
 

@@ -11,7 +11,6 @@ from tests.factories import (
     lines,
     make_batch,
     make_chunk,
-    make_model,
     make_running_batch,
 )
 from vllm_batch.lib.clock import database_now
@@ -150,7 +149,7 @@ def test_claiming_takes_a_fixed_number_of_queries(django_assert_max_num_queries)
     for _ in range(5):
         make_chunk()
 
-    with django_assert_max_num_queries(4):
+    with django_assert_max_num_queries(5):
         claim()
 
 
@@ -207,29 +206,32 @@ def test_releasing_a_chunk_that_has_another_owner_changes_nothing():
     assert Chunk.objects.get().lease_owner == "bob"
 
 
-def test_models_that_chunks_wait_for_are_listed_by_urgency():
-    for name in ("stub", "stub-2", "stub-3"):
-        make_model(name)
-    later, sooner = database_now() + 2 * HOUR, database_now() + HOUR
-    for name, priority, deadline in (
-        ("stub", 0, later),
-        ("stub-2", 0, sooner),
-        ("stub-3", 1, later),
-        ("stub", 0, later),
-    ):
-        batch = make_batch(status="in_progress", priority=priority, expires_at=deadline)
-        make_chunk(batch, model=name)
+def test_a_near_deadline_comes_before_a_higher_priority():
+    urgent = running(expires_at=database_now() + HOUR)
+    preferred = running(priority=1, expires_at=database_now() + 3 * HOUR)
+    until = (database_now() + 2 * HOUR).timestamp()
 
-    assert leases.waiting_models() == ["stub-3", "stub-2", "stub"]
+    found = [leases.claim_chunk("alice", "stub", urgent_until=until) for _ in range(2)]
+
+    assert found == [urgent, preferred]
 
 
-def test_a_model_that_is_disabled_or_held_waits_for_nobody():
-    make_model("stub", is_enabled=False)
-    make_model("stub-2")
-    make_chunk()
-    make_chunk(model="stub-2", lease_expires_at=database_now() + HOUR)
+def test_a_claim_may_be_for_one_project():
+    running(expires_at=database_now() + HOUR)
+    later = running(expires_at=database_now() + 2 * HOUR)
+    project = later.batch.project_id
 
-    assert leases.waiting_models() == []
+    assert leases.claim_chunk("alice", "stub", project=project) == later
+    assert leases.claim_chunk("alice", "stub", project=project) is None
+
+
+def test_the_next_project_is_the_one_with_the_earliest_deadline():
+    later = running(expires_at=database_now() + 2 * HOUR, priority=1).batch.project_id
+    sooner = running(expires_at=database_now() + HOUR).batch.project_id
+
+    assert leases.next_project("stub", []) == sooner
+    assert leases.next_project("stub", [sooner]) == later
+    assert leases.next_project("stub", [sooner, later]) is None
 
 
 def test_batches_that_must_stop_are_named_with_the_cause():
@@ -239,4 +241,7 @@ def test_batches_that_must_stop_are_named_with_the_cause():
 
     stopped = leases.stopped_batches([running.pk, paused.pk, cancelled.pk])
 
-    assert stopped == {paused.pk: "by hand", cancelled.pk: "cancelling"}
+    assert stopped == {
+        paused.pk: ("by hand", True),
+        cancelled.pk: ("cancelling", False),
+    }

@@ -134,6 +134,7 @@ def test_the_admin_saves_a_model_and_adds_one_as_before(admin, folder):
     model = make_model("mine", engine="vllm", source=str(folder))
     url = f"/admin/vllm_workers/servedmodel/{model.pk}/change/"
     fields = {"name": "new", "engine": "stub", "engine_args": "{}", "endpoints": "[]"}
+    fields["may_train_others"] = "unknown"
     assert admin.post(url, fields).status_code == 302
     model.refresh_from_db()
     assert model.name == "new"

@@ -27,6 +27,10 @@ def hub_id(entry: dict[str, Any]) -> str:
     return next(i for i in MODELS.values() if i.lower().endswith(f"/{entry['name']}"))
 
 
+def text_of(page: str) -> str:
+    return (ROOT / "docs" / "reference" / page).read_text()
+
+
 def best(entry: dict[str, Any]) -> Plan:
     found = read_model(Source(entry["name"], hub_id(entry)))
     return best_plan(found, 16 * GIB)[1]
@@ -37,6 +41,12 @@ def test_the_file_loads_as_it_is():
     call_command("load_models", str(MODELS_16_GIB), stdout=StringIO())
     assert ServedModel.objects.count() == len(MODELS) == 7
     assert ServedModel.objects.filter(is_enabled=False).count() == 1
+
+
+@each_entry
+def test_the_entry_says_what_its_licence_allows(entry):
+    assert entry["licence"] and entry["may_train_others"] in ("yes", "no")
+    assert entry["licence"].split()[0] in text_of("served-models.md")
 
 
 @each_entry

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.utils import timezone
 
 from batches.models import BatchJob
 from tests.factories import lines, make_model, make_running_batch
@@ -15,6 +16,7 @@ from workers import slot as slot_module
 from workers.engines.base import Answer, EngineDead, EngineStartFailed
 from workers.engines.stub import StubEngine
 from workers.models import Heartbeat
+from workers.policy import CLOSED
 from workers.slot import Slot
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -189,6 +191,52 @@ def test_it_drains_when_the_supervisor_closes_the_pipe(open_slot):
     assert slot._pulse.state == "draining" and events[-1] == "stop stub"
     batch.refresh_from_db()
     assert batch.failed == 0
+
+
+def hours_that_are_over() -> str:
+    hour = (timezone.now().hour + 3) % 24
+    return f"{hour}:00-{(hour + 1) % 24}:00"
+
+
+def test_outside_its_hours_the_worker_frees_the_gpu_and_says_so(open_slot, configure):
+    make_model("stub", engine="noted")
+    make_running_batch(*lines(1))
+    slot = open_slot()
+    slot.serve()
+    make_running_batch(*lines(1))
+    configure(WORKER_HOURS=hours_that_are_over())
+
+    slot.serve()
+
+    assert events == ["start stub", "stop stub"]
+    assert slot._pulse.state == "paused" and "outside its hours" in slot._pulse.reason
+
+
+def test_a_model_outside_its_hours_waits_with_a_reason(open_slot):
+    make_model("stub", engine="noted", run_hours=hours_that_are_over())
+    batch = make_running_batch(*lines(1))
+    slot = open_slot()
+
+    slot.serve()
+
+    batch.refresh_from_db()
+    assert (batch.completed, events) == (0, [])
+    assert (slot._pulse.state, slot._pulse.reason) == ("idle", CLOSED)
+
+
+def test_a_model_that_waited_long_enough_gets_its_turn(open_slot, configure):
+    configure(WORKER_QUANTUM_SECONDS=0, WORKER_PATIENCE_SECONDS=0, WORKER_WINDOW=1)
+    make_model("stub", engine="noted")
+    make_model("stub-2", engine="noted")
+    make_running_batch(*lines(40, "SLEEP 0.02 a"), priority=1)
+    make_running_batch(*lines(1, model="stub-2"))
+
+    open_slot().serve()
+
+    assert statuses() == ["completed", "completed"]
+    assert events[:5] == [
+        "start stub", "stop stub", "start stub-2", "stop stub-2", "start stub",
+    ]  # fmt: skip
 
 
 def test_its_heartbeat_says_who_it_is(open_slot):

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import DatabaseError
 
+from workers.arguments import arguments_of
 from workers.memory.config import parse_config
 from workers.memory.errors import CannotPlan
 from workers.memory.fields import parse_object
@@ -47,7 +48,7 @@ def source_of_served(served: ServedModel) -> Source:
             f"{served.name} is served by the engine {served.engine}, which loads no"
             " weights on this machine."
         )
-    return Source(served.name, served.source, served.engine_args)
+    return Source(served.name, served.source, arguments_of(served))
 
 
 def plan_for(source: Source, gpu: int, **changes: Any) -> Plan:

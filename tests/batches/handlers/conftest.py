@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from batches.handlers import registry
 from tests.batches.handlers.cast import PATHS, Fake, Other
 
 
 @pytest.fixture(autouse=True)
-def fakes(settings: Any) -> Iterator[None]:
+def fakes(settings: Any, monkeypatch: Any) -> Iterator[None]:
     """The fake handlers are the only ones but the webhooks', and have done nothing."""
+    monkeypatch.setattr(registry, "_registered", {})
     settings.RESULT_HANDLERS = [*PATHS, *settings.RESULT_HANDLERS]
     Fake.calls.clear()
     Other.calls.clear()

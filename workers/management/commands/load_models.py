@@ -10,7 +10,22 @@ from django.db import transaction
 
 from workers.models import ServedModel
 
-KEYS = {"name", "engine", "source", "engine_args", "endpoints", "enabled"}
+# A key left out goes back to its default.
+DEFAULTS: dict[str, Any] = {
+    "engine": "vllm",
+    "source": "",
+    "revision": "",
+    "quantization": "",
+    "engine_args": {},
+    "endpoints": [],
+    "lora_adapters": [],
+    "chat_template": "",
+    "request_limits": {},
+    "licence": "",
+    "may_train_others": "unknown",
+    "run_hours": "",
+}
+KEYS = {"name", "enabled", "chat_template_file", *DEFAULTS}
 
 
 class Command(BaseCommand):
@@ -30,7 +45,7 @@ class Command(BaseCommand):
         entries = _read(options["file"])
         with transaction.atomic():
             for entry in entries:
-                _load(entry)
+                _load(entry, options["file"].parent)
         names = ", ".join(entry["name"] for entry in entries)
         self.stdout.write(f"{len(entries)} models are served now: {names}")
 
@@ -47,7 +62,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
     return entries
 
 
-def _load(entry: dict[str, Any]) -> None:
+def _load(entry: dict[str, Any], folder: Path) -> None:
     name = entry.get("name")
     if not isinstance(name, str):
         raise CommandError(f"A model lacks its name: {entry}")
@@ -56,13 +71,34 @@ def _load(entry: dict[str, Any]) -> None:
             f"Model {name}: unknown keys {unknown}. Known: {', '.join(sorted(KEYS))}."
         )
     model = ServedModel.objects.filter(name=name).first() or ServedModel(name=name)
-    model.engine = entry.get("engine", "vllm")
-    model.source = entry.get("source", "")
-    model.engine_args = entry.get("engine_args", {})
-    model.endpoints = entry.get("endpoints", [])
+    values = {**entry, **_template(entry, folder)}
+    for key, default in DEFAULTS.items():
+        setattr(model, key, values.get(key, default))
     model.is_enabled = entry.get("enabled", True)
     try:
         model.full_clean()
     except ValidationError as error:
-        raise CommandError(f"Model {name}: {'; '.join(error.messages)}") from error
+        raise CommandError(f"Model {name}: {_words(error)}") from error
     model.save()
+
+
+def _template(entry: dict[str, Any], folder: Path) -> dict[str, str]:
+    """Read the chat template that lies beside the TOML file, if one is named."""
+    if "chat_template_file" not in entry:
+        return {}
+    name, file = entry["name"], entry["chat_template_file"]
+    if "chat_template" in entry or not isinstance(file, str):
+        raise CommandError(
+            f"Model {name}: write chat_template, or chat_template_file with a path."
+        )
+    try:
+        return {"chat_template": (folder / file).read_text()}
+    except (OSError, ValueError) as error:
+        raise CommandError(f"Model {name}: {file} could not be read: {error}") from None
+
+
+def _words(error: ValidationError) -> str:
+    """Return what is wrong, with the keys it is wrong with."""
+    return "; ".join(
+        f"{key}: {' '.join(messages)}" for key, messages in error.message_dict.items()
+    )

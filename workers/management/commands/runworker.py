@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from vllm_batch.environment import SLOT_PATTERN
 from vllm_batch.lib.conf import conf
+from workers.hours import BadHours, parse_hours
 from workers.supervisor import Supervisor
 
 
@@ -32,6 +33,13 @@ class Command(BaseCommand):
             help="load this model at once, before the first batch for it comes",
         )
 
+        parser.add_argument(
+            "--device",
+            default=conf().WORKER_DEVICE,
+            help="the GPU its engine sees: an index as in nvidia-smi, or a UUID"
+            " (default: WORKER_DEVICE, or the number that ends the slot's name)",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         """Supervise until the end."""
         slot = options["slot"]
@@ -40,9 +48,14 @@ class Command(BaseCommand):
                 f"'{slot}' is no name of a slot: use letters, digits, - _ and dots."
             )
 
+        try:
+            parse_hours(conf().WORKER_HOURS)
+        except BadHours as error:
+            raise CommandError(f"WORKER_HOURS: {error}") from error
+
         def say_working() -> None:
             self.stdout.write(f"slot {slot}: working; Ctrl-C stops")
             self.stdout.flush()
 
-        Supervisor(slot, options["preload"]).run(say_working)
+        Supervisor(slot, options["preload"], options["device"]).run(say_working)
         self.stdout.write(f"slot {slot}: stopped")

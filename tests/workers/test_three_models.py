@@ -1,0 +1,118 @@
+"""Three real models, one worker, two projects: few swaps, no deadline missed."""
+
+import importlib.util
+import math
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conformance.client import Api, answer, jsonl, line
+from tests.rig.process import ROOT
+from tests.rig.stack import Stack
+
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(
+        importlib.util.find_spec("vllm") is None, reason="vLLM is not installed"
+    ),
+]
+
+MODELS = ("tiny-a", "tiny-b", "tiny-c")
+WINDOWS = ("24h", "30m", "10m", "24h")
+LINES = 40
+# G10: at most 1.2 times the swaps of the best order, which loads each model once.
+MOST_SWAPS = math.floor(1.2 * (len(MODELS) - 1))
+ENTRY = """
+[[model]]
+name = "{name}"
+engine = "vllm"
+source = "{folder}"
+
+[model.engine_args]
+max_model_len = 256
+max_num_seqs = 32
+enforce_eager = true
+"""
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack with three models, whose worker does not run yet."""
+    folder: Path = tmp_path_factory.mktemp("models")
+    script = str(ROOT / "demo" / "make_tiny_model.py")
+    subprocess.run([sys.executable, script, str(folder / MODELS[0])], check=True)
+    for name in MODELS[1:]:
+        shutil.copytree(folder / MODELS[0], folder / name)
+    stack = Stack(
+        VLLM_CPU_KVCACHE_SPACE="1",
+        HF_HUB_OFFLINE="1",
+        BATCH_COMPLETION_WINDOWS="24h,30m,10m",
+    )
+    try:
+        stack.prepare()
+        toml = (ENTRY.format(name=name, folder=folder / name) for name in MODELS)
+        stack.load_models("".join(toml))
+        stack.start_web()
+        yield stack
+    except BaseException:
+        print(stack.logs())
+        raise
+    finally:
+        stack.stop()
+
+
+def order(api: Api, model: str, number: int) -> str:
+    """Create a batch of one model's lines."""
+    items = [
+        line(f"{n}", f"Tell me about {n}", model=model, max_tokens=8, ignore_eos=True)
+        for n in range(LINES)
+    ]
+    file = api.up(jsonl(*items))
+    batch: Any = api.client.batches.create(
+        input_file_id=file.id,
+        endpoint="/v1/chat/completions",
+        completion_window=WINDOWS[number],  # type: ignore[arg-type]
+    )
+    return str(batch.id)
+
+
+@pytest.fixture
+def projects(stack: Stack) -> Iterator[list[Api]]:
+    """Two projects' clients."""
+    found = [Api(stack.base_url, stack.new_key()) for _ in range(2)]
+    yield found
+    for api in found:
+        api.http.close()
+        api.client.close()
+
+
+def test_twelve_batches_of_two_projects_share_the_gpu(
+    stack: Stack, projects: list[Api]
+):
+    batches = [
+        (api, order(api, model, 2 * number + index))
+        for number in range(2)
+        for index, api in enumerate(projects)
+        for model in MODELS
+    ]
+    assert len(batches) == 12
+
+    worker = stack.start_worker()
+
+    for api, batch_id in batches:
+        batch = api.wait(batch_id, seconds=600)
+        assert batch["status"] == "completed", batch
+        assert batch["completed_at"] <= batch["expires_at"]
+        records = api.union(batch, [f"{n}" for n in range(LINES)])
+        assert all(answer(record) for _, record in records.values())
+    loads = re.findall(r"loading (tiny-\w)", worker.output())
+    assert set(loads) == set(MODELS)
+    assert len(loads) - 1 <= MOST_SWAPS, loads
+    print(f"{len(batches)} batches, {len(loads) - 1} swaps, at most {MOST_SWAPS}")
