@@ -4,11 +4,16 @@ from curation.models.candidate import Candidate
 from curation.models.comparison import Comparison
 from curation.models.dataset import Artifact, Dataset, DatasetMember, DatasetVersion
 from curation.models.decision import Decision
+from curation.models.eval_run import EvalResult, EvalRun
 from curation.models.external_link import ExternalLink
 from curation.models.item import Item
+from curation.models.judge import JudgeRun, JudgeVerdict, VerdictOutcome
+from curation.models.label_studio_project import LabelStudioProject
 from curation.models.queue import Queue
+from curation.models.rerun import Rerun
 from curation.models.review import Review
 from curation.models.revision import Revision
+from curation.models.source import Source
 from curation.models.task import Task
 
 __all__ = [
@@ -19,10 +24,18 @@ __all__ = [
     "DatasetMember",
     "DatasetVersion",
     "Decision",
+    "EvalResult",
+    "EvalRun",
     "ExternalLink",
     "Item",
+    "JudgeRun",
+    "JudgeVerdict",
+    "LabelStudioProject",
     "Queue",
+    "Rerun",
     "Review",
     "Revision",
+    "Source",
     "Task",
+    "VerdictOutcome",
 ]

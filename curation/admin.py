@@ -1,0 +1,6 @@
+"""Curation in the admin."""
+
+from curation.datasets import admin as _datasets  # noqa: F401 - registers
+from curation.gold import admin as _gold  # noqa: F401 - registers
+from curation.label_studio import admin as _label_studio  # noqa: F401 - registers
+from curation.listing import admin as _listing  # noqa: F401 - registers

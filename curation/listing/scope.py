@@ -1,0 +1,39 @@
+"""Which projects a person sees in lists, and in which they may start work."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from accounts.models import Membership, Project, Role
+from vllm_batch.lib.read_only import ReadOnlyAdmin
+
+LEADING = (Role.LEAD, Role.ADMIN)
+
+
+def led_projects(request: HttpRequest) -> QuerySet[Project]:
+    """Return the projects in which the person may start comparisons and judges."""
+    if getattr(request.user, "is_superuser", False):
+        return Project.objects.all()
+    mine = Membership.objects.filter(user_id=request.user.pk or 0, role__in=LEADING)
+    return Project.objects.filter(pk__in=mine.values("project_id"))
+
+
+class ScopedAdmin(ReadOnlyAdmin):
+    """A read-only list of what belongs to the projects the person leads.
+
+    Reviewers see their tasks on the review page, where blind queues stay blind.
+    """
+
+    # The way from a row to its project.
+    project_path = "project"
+    # Counting a million rows takes seconds.
+    show_full_result_count = False
+    list_per_page = 50
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Leave other projects' rows out."""
+        found: QuerySet[Any] = super().get_queryset(request)
+        if getattr(request.user, "is_superuser", False):
+            return found
+        return found.filter(**{f"{self.project_path}__in": led_projects(request)})
