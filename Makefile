@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 4080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup engine demo run worker test test-faults lint format bench clean
+.PHONY: help setup engine demo run worker test test-faults test-label-studio lint format bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -38,6 +38,9 @@ test: $(VENV)/.engine ## bring up PostgreSQL, run checks and all tests
 
 test-faults: $(VENV)/.engine ## kill, cut and stop everything for a quarter of an hour
 	@VENV=$(VENV) FAULTS=long sh tests/faults.sh
+
+test-label-studio: $(VENV)/.server ## push to and pull from the real Label Studio
+	@VENV=$(VENV) sh tests/label_studio.sh
 
 lint: $(VENV)/.server ## ruff, mypy, import-linter, migrations
 	$(BIN)/ruff check .

@@ -20,6 +20,12 @@ class ExternalLink(models.Model):
     remote_id = models.CharField(max_length=64)
     remote_hash = models.CharField(max_length=64, blank=True, default="")
     data: Any = models.JSONField(default=dict)
+    conflict = models.CharField(
+        max_length=255,
+        blank=True,
+        default="",
+        help_text="What a person has to look at: two sides say different things.",
+    )
     synced_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
