@@ -16,7 +16,7 @@ echo "== checks"
 DATABASE_URL='' "$bin/python" manage.py makemigrations --check --dry-run
 
 echo "== tests on SQLite"
-DATABASE_URL='' "$bin/python" -m pytest tests/accounts tests/api tests/batches tests/files tests/workers -m "not vllm and not conformance"
+DATABASE_URL='' "$bin/python" -m pytest tests/accounts tests/api tests/batches tests/curation/review tests/files tests/workers -m "not vllm and not conformance"
 
 echo "== tests on PostgreSQL"
 "$bin/python" -m tests.rig.postgres "$bin/python" -m pytest --ignore=tests/faults "$@"

@@ -60,6 +60,11 @@ class Task(models.Model):
                 condition=models.Q(state="open", open_slots__gt=0),
                 name="vllm_curation_random",
             ),
+            models.Index(
+                fields=["queue", "id"],
+                condition=models.Q(state="open", open_slots__gt=0),
+                name="vllm_curation_first_in",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,0 +1,1 @@
+"""Review pages: people compare, correct and star answers, one key a decision."""

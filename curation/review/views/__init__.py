@@ -1,0 +1,1 @@
+"""Views of the review pages: parse, call one action, show."""

@@ -1,0 +1,59 @@
+"""Chromium, and people who sit before it."""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from tests.fixtures import configure, quick_passwords, storage
+from tests.rig.chromium import ARGUMENTS, find_chromium
+
+__all__ = ["configure", "quick_passwords", "storage"]
+# Playwright runs an event loop in the tests' thread; the tests are not async.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+SECONDS = 1000
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """The browser; without it these tests are skipped."""
+    program = find_chromium()
+    if program is None:
+        pytest.skip("there is no Chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=program, headless=True, args=ARGUMENTS
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def sit_down(chromium: Any, live_server: Any) -> Iterator[Callable[..., Any]]:
+    """A function that signs somebody in and opens a page for them."""
+    contexts = []
+
+    def open_page(user: Any, path: str = "", **options: Any) -> Any:
+        client = Client()
+        client.force_login(user)
+        options.setdefault("viewport", {"width": 1400, "height": 900})
+        context = chromium.new_context(base_url=live_server.url, **options)
+        contexts.append(context)
+        session = client.cookies["sessionid"].value
+        cookie = {"name": "sessionid", "value": session, "url": live_server.url}
+        context.add_cookies([cookie])
+        page = context.new_page()
+        page.set_default_timeout(15 * SECONDS)
+        page.errors = []
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        if path:
+            page.goto(path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
