@@ -13,6 +13,7 @@ from django.urls import path, re_path
 from accounts.api import UnknownRoute
 from batches.handlers.webhook.views import WebhookEndpointViewSet
 from batches.views import BatchViewSet
+from curation.label_studio.views import LabelStudioHookViewSet
 from files.views import FileViewSet
 from workers.views import ModelViewSet
 
@@ -28,7 +29,10 @@ urlpatterns = [
     path("batches", BatchViewSet.as_view({"get": "list", "post": "create"})),
     path("batches/<str:batch_id>", BatchViewSet.as_view({"get": "retrieve"})),
     path("batches/<str:batch_id>/cancel", BatchViewSet.as_view({"post": "cancel"})),
+    path("batches/<str:batch_id>/pause", BatchViewSet.as_view({"post": "pause"})),
+    path("batches/<str:batch_id>/resume", BatchViewSet.as_view({"post": "resume"})),
     path("batches/<str:batch_id>/retry", BatchViewSet.as_view({"post": "retry"})),
+    path("batches/<str:batch_id>/manifest", BatchViewSet.as_view({"get": "manifest"})),
     path("batches/<str:batch_id>/results", BatchViewSet.as_view({"get": "results"})),
     path(
         "webhook_endpoints",
@@ -51,6 +55,10 @@ urlpatterns = [
     path(
         "webhook_event_types",
         WebhookEndpointViewSet.as_view({"get": "event_types"}),
+    ),
+    path(
+        "label_studio/hook",
+        LabelStudioHookViewSet.as_view({"post": "hook"}),
     ),
     path("models", ModelViewSet.as_view({"get": "list"})),
     path("models/<path:model>", ModelViewSet.as_view({"get": "retrieve"})),

@@ -3,6 +3,7 @@
 `from vllm_batch.app_settings import *` brings them; see `examples/existing_project`.
 """
 
+from pathlib import Path
 from typing import Any
 
 from vllm_batch.environment import Environment, read_environment
@@ -19,13 +20,21 @@ VLLM_BATCH_APPS = [
     "rest_framework",
     "drf_spectacular",
     "django_q",
+    "django_htmx",
 ]
+
+# Add to a template engine's DIRS, after the project's own.
+VLLM_BATCH_TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 
 # Where `vllm_batch.urls.api_urls` is mounted: errors below it are JSON.
 API_PATH = "/v1"
 
 # Who knows which models there are. A dotted path, because imports point up only.
 MODEL_CATALOG = "workers.catalog.find_models"
+# Who knows by what a model's requests are measured: length, pace, tokenizer.
+MODEL_MEASURES = "workers.measures.find_measures"
+# Who knows the models' licences: whether their outputs may train other models.
+MODEL_LICENCES = "workers.catalog.find_licences"
 # Who knows which workers there are, and what they do.
 WORKER_STATUS = "workers.status.find_workers"
 
@@ -38,6 +47,41 @@ ENGINES = {
 
 # Result handlers besides those that apps register in `result_handlers.py`.
 RESULT_HANDLERS = ["batches.handlers.webhook.handler.WebhookHandler"]
+
+# In which forms training data can be exported; curation/exporters/base.py is the manual.
+CURATION_EXPORTERS = [
+    "curation.exporters.openai.OpenAISft",
+    "curation.exporters.openai.OpenAIDpo",
+    "curation.exporters.trl.TrlSft",
+    "curation.exporters.trl.TrlDpo",
+    "curation.exporters.trl.TrlKto",
+    "curation.exporters.alpaca.Alpaca",
+    "curation.exporters.sharegpt.ShareGpt",
+    "curation.exporters.icl.IclJson",
+    "curation.exporters.icl.IclYaml",
+    "curation.exporters.hugging_face.HuggingFace",
+    "curation.exporters.table.Csv",
+]
+
+# What the ops queue does once a minute, besides freeing storage.
+CHORES = [
+    "curation.review.actions.leases.sweep_leases",
+    "curation.datasets.artifacts.sweep_artifacts",
+]
+
+# Where rate limits are counted, by all web processes together. A project with CACHES
+# of its own puts this into them under the name below.
+COUNTERS: dict[str, Any] = {"BACKEND": "accounts.limiting.counters.DatabaseCounters"}
+if VLLM_BATCH.CACHE_URL:
+    COUNTERS = {
+        "BACKEND": "accounts.limiting.counters.ValkeyCounters",
+        "LOCATION": VLLM_BATCH.CACHE_URL,
+    }
+RATELIMIT_USE_CACHE = "counters"
+CACHES: dict[str, Any] = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    "counters": COUNTERS,
+}
 
 BATCH_STORAGE: dict[str, Any] = {
     "BACKEND": "files.storage.DurableFileSystemStorage",

@@ -15,6 +15,8 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from vllm_batch.gpu_environment import GpuEnvironment
 from vllm_batch.label_studio_environment import LabelStudioEnvironment
+from vllm_batch.monitoring_environment import MonitoringEnvironment
+from vllm_batch.wall_environment import WallEnvironment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DAY = 86_400
@@ -37,7 +39,7 @@ def window_seconds(window: str) -> int:
     return int(match[1]) * _UNITS[match[2]]
 
 
-class Environment(GpuEnvironment, LabelStudioEnvironment):
+class Environment(GpuEnvironment, LabelStudioEnvironment, WallEnvironment, MonitoringEnvironment):
     """What the environment may set; a bad value stops the start."""
 
     model_config = SettingsConfigDict(case_sensitive=True, extra="ignore")
@@ -219,6 +221,7 @@ class Environment(GpuEnvironment, LabelStudioEnvironment):
         "HANDLER_RETRY_SECONDS",
         "WEBHOOK_RETRY_SECONDS",
         "WEBHOOK_ALLOWED_HOSTS",
+        "TRUSTED_PROXIES",
         mode="before",
     )
     @classmethod
@@ -268,7 +271,7 @@ def read_environment() -> Environment:
 
 
 def _shown(part: ErrorDetails) -> str:
-    is_secret = str(part["loc"][0]).endswith(("TOKEN", "SECRET"))
+    is_secret = str(part["loc"][0]).endswith(("TOKEN", "SECRET", "CACHE_URL"))
     return "a secret" if is_secret else repr(part["input"])
 
 

@@ -2,12 +2,17 @@
 
 import json
 import os
+import shutil
 import socket
 from http import HTTPStatus
+from typing import Any
 
 from gunicorn import util
 
+from vllm_batch.environment import read_environment
 from vllm_batch.lib.ids import new_id
+from vllm_batch.lib.logs import gunicorn_logging
+from vllm_batch.lib.metric_files import begin_server, forget_dead
 
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
@@ -16,8 +21,33 @@ timeout = 120
 graceful_timeout = 30
 max_requests = 0
 accesslog = None
+# Whose word counts on TLS (X-Forwarded-Proto); nobody's unless named. gunicorn takes
+# what comes through a Unix socket anyway.
+_proxies = map(str.strip, os.environ.get("TRUSTED_PROXIES", "").split(","))
+forwarded_allow_ips = ",".join(p for p in _proxies if p not in ("", "unix"))
+# Headers that would move a request to another path are nobody's.
+forwarder_headers = ""
+limit_request_line = 4094
+limit_request_fields = 100
+limit_request_field_size = 8190
+keepalive = 5
 # Its control socket is one file for all servers of a user: two would meet there.
 control_socket_disable = True
+
+_environment = read_environment()
+logconfig_dict = gunicorn_logging(_environment.LOG_FORMAT)
+# Before anything is loaded that counts: its processes count together.
+_metrics = begin_server(_environment.DATA_DIR / "metrics", socket.gethostname())
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Forget what only holds while a process lives; its counts stay."""
+    forget_dead(_metrics)
+
+
+def on_exit(server: Any) -> None:
+    """Leave no folder behind."""
+    shutil.rmtree(_metrics, ignore_errors=True)
 
 
 def _write_error(sock: socket.socket, status: int, reason: str, text: str) -> None:

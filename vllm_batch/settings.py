@@ -7,11 +7,18 @@ from pathlib import Path
 from vllm_batch.app_settings import (  # noqa: F401
     API_PATH,
     BATCH_STORAGE,
+    CACHES,
+    CHORES,
+    COUNTERS,
+    CURATION_EXPORTERS,
     ENGINES,
     FILE_UPLOAD_TEMP_DIR,
     GPU_TASK_SECONDS,
     MODEL_CATALOG,
+    MODEL_LICENCES,
+    MODEL_MEASURES,
     Q_CLUSTER,
+    RATELIMIT_USE_CACHE,
     RESULT_HANDLERS,
     SPECTACULAR_SETTINGS,
     VLLM_BATCH,
@@ -41,6 +48,22 @@ DEBUG = VLLM_BATCH.DEBUG
 ALLOWED_HOSTS = VLLM_BATCH.ALLOWED_HOSTS
 CSRF_TRUSTED_ORIGINS = VLLM_BATCH.CSRF_TRUSTED_ORIGINS
 
+# With TLS in front: browsers never ask without, and cookies never travel so.
+SECURE_SSL_REDIRECT = VLLM_BATCH.HTTPS
+# What asks from inside, past the proxy.
+SECURE_REDIRECT_EXEMPT = [r"^health", r"^metrics"]
+SECURE_HSTS_SECONDS = VLLM_BATCH.HSTS_SECONDS if VLLM_BATCH.HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = VLLM_BATCH.HSTS_SCOPE != "host"
+SECURE_HSTS_PRELOAD = VLLM_BATCH.HSTS_SCOPE == "preload"
+if VLLM_BATCH.HSTS_SCOPE == "host":
+    # Whether a whole domain is on TLS is its owner's word, not this server's.
+    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+elif VLLM_BATCH.HSTS_SCOPE == "subdomains":
+    SILENCED_SYSTEM_CHECKS = ["security.W021"]
+SESSION_COOKIE_SECURE = VLLM_BATCH.HTTPS
+CSRF_COOKIE_SECURE = VLLM_BATCH.HTTPS
+SESSION_COOKIE_AGE = VLLM_BATCH.ADMIN_SESSION_SECONDS
+
 INSTALLED_APPS = [
     "unfold",
     "django.contrib.admin",
@@ -49,12 +72,15 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django_prometheus",
     *VLLM_BATCH_APPS,
 ]
 
 MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "vllm_batch.lib.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "vllm_batch.lib.page_policy.PagePolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -62,6 +88,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 
 ROOT_URLCONF = "vllm_batch.urls"
@@ -112,7 +139,7 @@ USE_TZ = True
 
 REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}
 
-LOGGING = logging_settings(VLLM_BATCH.LOG_LEVEL)
+LOGGING = logging_settings(VLLM_BATCH.LOG_LEVEL, VLLM_BATCH.LOG_FORMAT)
 
 UNFOLD = {
     "SITE_TITLE": "vLLM Batch",
@@ -120,4 +147,8 @@ UNFOLD = {
     "SITE_SYMBOL": "stacks",
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
+    "SIDEBAR": {
+        "show_all_applications": True,
+        "navigation": "curation.review.navigation.sidebar",
+    },
 }

@@ -1,16 +1,28 @@
 """The stand-alone project's routes: API, admin, health, OpenAPI document."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularJSONAPIView
 
-from monitoring.health import health
+from accounts.limiting.login import login
+from monitoring.health import health, live, part_health
+from monitoring.metrics import metrics
+
+ADMIN = f"{settings.VLLM_BATCH.ADMIN_PATH}/"
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("health", health, name="health"),
+    path("health/live", live),
+    path("health/<str:name>", part_health),
+    path("metrics", metrics),
     path("openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
     path("v1/", include("vllm_batch.api_urls")),
-    path("admin/", admin.site.urls),
+    path(f"{ADMIN}review/", include("curation.numbers.urls")),
+    path(f"{ADMIN}review/", include("curation.rerunning.urls")),
+    path(f"{ADMIN}review/", include("curation.review.urls")),
+    path(f"{ADMIN}login/", login),
+    path(ADMIN, admin.site.urls),
 ]

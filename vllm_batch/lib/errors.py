@@ -90,6 +90,32 @@ class Conflict(ApiError):
         super().__init__(message, headers={"x-should-retry": "false"}, **details)
 
 
+class TooManyRequests(ApiError):
+    """A rate limit is used up (429); the headers say when it is free again."""
+
+    status_code = status.HTTP_429_TOO_MANY_REQUESTS
+    error_type = "rate_limit_error"
+
+    def __init__(self, message: str, *, headers: dict[str, str]) -> None:
+        super().__init__(message, code="rate_limit_exceeded", headers=headers)
+
+
+class QuotaExceeded(ApiError):
+    """The project has as much as it may have (429); time alone does not help."""
+
+    status_code = status.HTTP_429_TOO_MANY_REQUESTS
+    error_type = "insufficient_quota"
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        # The SDK repeats every 429 twice unless told otherwise (contract 1.4).
+        super().__init__(
+            message,
+            param=param,
+            code="insufficient_quota",
+            headers={"x-should-retry": "false"},
+        )
+
+
 class _ServerError(ApiError):
     """The server cannot do it now; a later try may work."""
 

@@ -3,7 +3,6 @@
 import logging
 import re
 from collections.abc import Callable
-from contextvars import ContextVar
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -11,10 +10,16 @@ from django.http.response import HttpResponseBase
 
 from vllm_batch.lib.errors import as_passing, error_response
 from vllm_batch.lib.ids import new_id
+from vllm_batch.lib.logs import working_on
 
 logger = logging.getLogger(__name__)
 
-current_request_id: ContextVar[str] = ContextVar("request_id", default="")
+# JSON and downloads: no browser is to run, frame, guess or keep any of it.
+API_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
 _CLIENT_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -32,13 +37,13 @@ class ApiMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Serve one request."""
         request_id = new_id("req_")
-        token = current_request_id.set(request_id)
-        try:
+        with working_on(request_id=request_id):
             response = self._respond(request)
-        finally:
-            current_request_id.reset(token)
-        if self._is_api(request) and _needs_envelope(response):
-            response = _rewrite(request, response)
+        if self._is_api(request):
+            if _needs_envelope(response):
+                response = _rewrite(request, response)
+            for name, value in API_HEADERS.items():
+                response[name] = value
         response["x-request-id"] = request_id
         client_id = request.headers.get("X-Client-Request-Id", "")
         if _CLIENT_ID.fullmatch(client_id):
@@ -49,6 +54,8 @@ class ApiMiddleware:
         if request.path == settings.API_PATH:
             # Django would redirect to the path with a slash (contract 1.1).
             return error_response(404, _unknown(request))
+        if self._is_api(request) and (refusal := _at_the_door(request)):
+            return refusal
         return self.get_response(request)
 
     def process_exception(
@@ -76,6 +83,23 @@ class ApiMiddleware:
         return request.path.startswith(settings.API_PATH + "/")
 
 
+def _at_the_door(request: HttpRequest) -> HttpResponse | None:
+    """Return the answer to what no view should see, else None."""
+    if getattr(settings, "SECURE_SSL_REDIRECT", False) and not request.is_secure():
+        # No redirect: the key was sent in the clear, and a POST would lose its body.
+        text = "Use https: this server takes no requests, and no keys, without TLS."
+        return error_response(403, text, code="https_required")
+    coding = request.headers.get("Content-Encoding", "").strip().lower()
+    if coding not in ("", "identity"):
+        # What is compressed may be a thousand times larger than its Content-Length.
+        return error_response(
+            415,
+            "The request body is compressed (Content-Encoding). Send it as it is.",
+            code="unsupported_content_encoding",
+        )
+    return None
+
+
 def _needs_envelope(response: HttpResponseBase) -> bool:
     content_type = response.get("Content-Type", "")
     return response.status_code >= 400 and not content_type.startswith(
@@ -91,7 +115,11 @@ def _rewrite(request: HttpRequest, response: HttpResponseBase) -> HttpResponse:
         message = f"Not allowed to {request.method} on {request.path}."
     else:
         message = f"The request was refused: {response.reason_phrase}."
-    return error_response(status, message)
+    fresh = error_response(status, message)
+    for name, value in response.items():
+        if not name.lower().startswith("content-"):
+            fresh.headers.setdefault(name, value)
+    return fresh
 
 
 def _unknown(request: HttpRequest) -> str:

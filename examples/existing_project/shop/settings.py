@@ -55,7 +55,7 @@ API_PATH = "/ai/v1"  # (4): where shop/urls.py mounts the API
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "shop" / "templates"],
+        "DIRS": [BASE_DIR / "shop" / "templates", VLLM_BATCH_TEMPLATES],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [

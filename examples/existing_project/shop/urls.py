@@ -10,6 +10,7 @@ from shop.views import home
 urlpatterns = [
     path("ai/v1/", include("vllm_batch.api_urls")),  # (4)
     path("api/files/", FileList.as_view()),
+    path("back-office/review/", include("curation.review.urls")),
     path("back-office/", admin.site.urls),
     *i18n_patterns(path("", home)),
 ]
