@@ -39,6 +39,8 @@ class Pausing:
         self._gate.set()
         self._share = 1.0
         self._unfit_since: float | None = None
+        self._is_drained = False
+        self.look()
 
     @property
     def is_open(self) -> bool:
@@ -48,14 +50,17 @@ class Pausing:
     @property
     def is_over(self) -> bool:
         """Tell whether another GPU should have the chunks: this card stays unwell."""
-        if self._card.verdict().state == State.DRAINED:
+        # Asked for each line: no more than this while the card is well.
+        if self._unfit_since is None:
+            return False
+        if self._is_drained:
             return True
-        since, limit = self._unfit_since, conf().GPU_HANDBACK_SECONDS
-        return since is not None and time.monotonic() - since > limit
+        return time.monotonic() - self._unfit_since > conf().GPU_HANDBACK_SECONDS
 
     def look(self) -> bool:
         """Open or close the gate, tell the heartbeat, and return whether it is open."""
         verdict = self._card.verdict()
+        self._is_drained = verdict.state == State.DRAINED
         reason = "" if verdict.may_run else verdict.reason
         if not reason:
             self._unfit_since = None
