@@ -107,9 +107,7 @@ def _store(queue: Queue, entries: list[Entry]) -> dict[tuple[str, int], int]:
         return store_entries(queue.project_id, entries)
 
 
-def store_entries(
-    project_id: int, entries: list[Entry]
-) -> dict[tuple[str, int], int]:
+def store_entries(project_id: int, entries: list[Entry]) -> dict[tuple[str, int], int]:
     """Store answers and their prompts; return the items by batch and line."""
     prompts = {entry.prompt.hash: entry.prompt.input for entry in entries}
     # Always in one order: two writers of the same prompts cannot block each other.

@@ -14,7 +14,7 @@ from batches.models.batch import TERMINAL
 from curation.ingest.handing_over import ring_families
 from curation.ingest.prompts import prompt_text
 from curation.listing.pages import MOST_SENT, compare_page, judge_page, send_page
-from curation.listing.scope import ScopedAdmin, led_projects
+from curation.listing.scope import ScopedAdmin, led_projects, own_filters
 from curation.models import Candidate, Comparison, Item, JudgeRun, Queue, Task
 from curation.rerunning.admin import CorrectingAdmin
 
@@ -152,6 +152,10 @@ class QueueAdmin(ModelAdmin):  # type: ignore[misc]
     search_fields = ["name"]
     autocomplete_fields = ["assignees"]
     actions = ["judge"]
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        """Name no other projects."""
+        return own_filters(self.model, super().get_list_filter(request))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Queue]:
         """Keep the queues of projects the person leads, with what waits in each."""

@@ -1,8 +1,11 @@
 """Which projects a person sees in lists, and in which they may start work."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import QuerySet
+from django.contrib.admin import RelatedOnlyFieldListFilter
+from django.contrib.admin.utils import get_fields_from_path
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from accounts.models import Membership, Project, Role
@@ -37,3 +40,20 @@ class ScopedAdmin(ReadOnlyAdmin):
         if getattr(request.user, "is_superuser", False):
             return found
         return found.filter(**{f"{self.project_path}__in": led_projects(request)})
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        """Let filters name what the listed rows belong to, and nothing else."""
+        return own_filters(self.model, super().get_list_filter(request))
+
+
+def own_filters(model: type[Model], names: Iterable[Any]) -> list[Any]:
+    """Return list filters whose choices are cut to the rows the person sees.
+
+    Django's own would offer the names of all projects and queues.
+    """
+    return [
+        (name, RelatedOnlyFieldListFilter)
+        if isinstance(name, str) and get_fields_from_path(model, name)[-1].is_relation
+        else name
+        for name in names
+    ]

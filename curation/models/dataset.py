@@ -122,6 +122,11 @@ class Artifact(models.Model):
     bytes = models.BigIntegerField(default=0)
     rows = models.PositiveIntegerField(default=0)
     validation: Any = models.JSONField(default=dict)
+    # What was asked for: whether invalid rows are left out, and whose tokenizer counts.
+    options: Any = models.JSONField(default=dict)
+    # Who makes it: the number of the try, until the lease ends.
+    attempts = models.PositiveIntegerField(default=0)
+    lease_expires_at = models.DateTimeField(null=True)
     error = models.CharField(max_length=500, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 

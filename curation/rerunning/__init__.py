@@ -1,0 +1,1 @@
+"""Correct prompts and ask the same models again; old answers meet new ones."""
