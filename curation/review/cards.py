@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from string import ascii_uppercase
 
+from curation.judging.opinions import Opinion
 from curation.models import Candidate, Queue, Review
 from curation.models.queue import Mode
 from curation.models.review import Outcome, ReviewStatus
@@ -119,20 +120,44 @@ class Card:
 
 @dataclass(frozen=True)
 class Line:
-    """One of the last decisions: what was decided, in a few words, with the names."""
+    """One of the last decisions: what was decided, in a few words, with the names.
+
+    `judge` is what a judge model said of it, to be seen only now.
+    """
 
     review: Review
     verdict: str
     models: str
     prompt: str
+    judge: str = ""
 
 
-def line_of(review: Review, candidates: dict[int, Candidate], mode: str) -> Line:
+def line_of(
+    review: Review,
+    candidates: dict[int, Candidate],
+    mode: str,
+    opinion: Opinion | None = None,
+) -> Line:
     """Return a submitted review in short."""
     names = [
         candidates[pk].model if pk in candidates else "?" for pk in review.shown_order
     ]
-    return Line(review, _verdict(review, mode), _versus(names), _start_of(review))
+    return Line(
+        review,
+        _verdict(review, mode),
+        _versus(names),
+        _start_of(review),
+        _of_judge(review, opinion) if opinion else "",
+    )
+
+
+def _of_judge(review: Review, opinion: Opinion) -> str:
+    if opinion.is_contested:
+        return f"{opinion.model} could not tell"
+    if opinion.winner_id not in review.shown_order:
+        return f"{opinion.model}: as good"
+    letter = letter_of(review.shown_order.index(opinion.winner_id))
+    return f"{opinion.model}: {letter} is better"
 
 
 def _verdict(review: Review, mode: str) -> str:

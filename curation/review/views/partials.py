@@ -5,6 +5,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from curation.judging.opinions import opinions_of
 from curation.models import Candidate, Review
 from curation.review import access
 from curation.review.actions.reviewing import recent_reviews
@@ -52,7 +53,11 @@ def rail(request: HttpRequest, queue_id: int) -> HttpResponse:
     recent = recent_reviews(queue, access.key_of(request.user))
     shown = {pk for review in recent for pk in review.shown_order}
     candidates = Candidate.objects.only("model").in_bulk(shown)
-    lines = [line_of(review, candidates, queue.mode) for review in recent]
+    opinions = opinions_of(review.task_id for review in recent)
+    lines = [
+        line_of(review, candidates, queue.mode, opinions.get(review.task_id))
+        for review in recent
+    ]
     context = {"lines": lines, "pace": pace_seconds(recent)}
     return render(request, "curation/review/rail.html", context)
 

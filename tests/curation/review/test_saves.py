@@ -2,7 +2,7 @@
 
 import pytest
 
-from curation.models import Decision, Review, Revision, Task
+from curation.models import Decision, JudgeRun, JudgeVerdict, Review, Revision, Task
 from tests.curation.review.desk import Desk, make_candidate, make_queue, make_task
 
 pytestmark = pytest.mark.django_db
@@ -176,6 +176,28 @@ def test_a_blind_queue_hides_names_until_the_vote(desk):
     rail = desk.get(f"{desk.queue.pk}/rail").content.decode()
     page = desk.get(f"reviews/{review.pk}/").content.decode()
     assert "secret-model-0" in rail and "secret-model-1" in page
+
+
+def test_a_judges_word_is_shown_after_the_vote_only(desk):
+    task = Task.objects.get()
+    run = JudgeRun.objects.create(queue=desk.queue, model="stern-judge")
+    for is_reversed in (False, True):
+        JudgeVerdict.objects.create(
+            run=run,
+            task=task,
+            is_reversed=is_reversed,
+            outcome="win",
+            winner_id=task.candidate_ids[1],
+        )
+    review = desk.next()
+    before = desk.html + desk.get(f"{desk.queue.pk}/rail").content.decode()
+
+    desk.submit(review)
+
+    after = desk.get(f"{desk.queue.pk}/rail").content.decode()
+    side = "AB"[review.shown_order.index(task.candidate_ids[1])]
+    assert "stern-judge" not in before
+    assert f"Judge stern-judge: {side} is better" in after
 
 
 def test_candidates_ids_do_not_tell_which_is_which(desk):
