@@ -11,3 +11,10 @@ class MonitoringConfig(AppConfig):
     label = "vllm_monitoring"
     verbose_name = "Monitoring"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Start Sentry where it is wanted, in every process alike."""
+        from monitoring import sentry
+        from vllm_batch.lib.conf import conf
+
+        sentry.start(conf())

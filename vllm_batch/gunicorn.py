@@ -8,10 +8,11 @@ from http import HTTPStatus
 from typing import Any
 
 from gunicorn import util
+from gunicorn.glogging import Logger
 
 from vllm_batch.environment import read_environment
 from vllm_batch.lib.ids import new_id
-from vllm_batch.lib.logs import gunicorn_logging
+from vllm_batch.lib.logs import JsonFormatter
 from vllm_batch.lib.metric_files import begin_server, forget_dead
 
 worker_class = "gthread"
@@ -35,9 +36,19 @@ keepalive = 5
 control_socket_disable = True
 
 _environment = read_environment()
-logconfig_dict = gunicorn_logging(_environment.LOG_FORMAT)
 # Before anything is loaded that counts: its processes count together.
 _metrics = begin_server(_environment.DATA_DIR / "metrics", socket.gethostname())
+
+
+class _Log(Logger):  # type: ignore[misc]  # gunicorn has no types
+    """Gunicorn's own, in the form of LOG_FORMAT."""
+
+    def _set_handler(self, log: Any, output: Any, fmt: Any, *rest: Any) -> None:
+        form = JsonFormatter() if _environment.LOG_FORMAT == "json" else fmt
+        super()._set_handler(log, output, form, *rest)
+
+
+logger_class = _Log
 
 
 def child_exit(server: Any, worker: Any) -> None:

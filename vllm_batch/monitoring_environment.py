@@ -42,7 +42,7 @@ class MonitoringEnvironment(BaseSettings):
 
     @field_validator("METRICS_ALLOWED", mode="before")
     @classmethod
-    def _networks(cls, value: object) -> object:
+    def _metrics_networks(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         parts = [part.strip() for part in value.split(",") if part.strip()]
@@ -52,14 +52,14 @@ class MonitoringEnvironment(BaseSettings):
 
     @field_validator("METRICS_TOKEN")
     @classmethod
-    def _token(cls, value: str) -> str:
+    def _metrics_token(cls, value: str) -> str:
         if value and (len(value) < SHORTEST_TOKEN or not value.isascii()):
             raise ValueError(f"it needs at least {SHORTEST_TOKEN} ASCII characters")
         return value
 
     @field_validator("SENTRY_DSN")
     @classmethod
-    def _address(cls, value: str) -> str:
+    def _sentry_address(cls, value: str) -> str:
         parts = urlsplit(value)
         if value and not (parts.scheme in ("http", "https") and parts.username):
             raise ValueError("write it as https://key@host/number")

@@ -15,6 +15,7 @@ from workers.engines.base import (
     EngineUnreachable,
     is_passing,
 )
+from workers.metrics import RETRIES
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,8 @@ async def ask(
             on_wait("waiting for the engine to come back")
         await asyncio.sleep(_wait(attempts, answer))
     on_wait("")
+    if attempts > 1:
+        RETRIES.labels(engine.model).inc(attempts - 1)
     outcome = outcomes.judge(answer.status, answer.body)
     if outcome.is_success and structured.is_invalid(body, answer.body):
         outcome = outcomes.invalid_output(outcome)

@@ -14,6 +14,7 @@ from math import inf
 from batches import actions
 from batches.models import Chunk
 from batches.stored import find_lost
+from vllm_batch.lib.logs import work
 from workers import leases
 from workers.database import DatabaseThread
 from workers.pausing import Pausing
@@ -164,6 +165,8 @@ class Feeder:
             held.stopped = "lost"
             self._close(held)
             return
+        work.set(held.work)
+        logger.info("chunk %d: %d lines to run", chunk.index, len(requests))
         if chunk.crash_count or chunk.probe_count:
             # Its holders vanished: one of its lines may be poison.
             await self._run_carefully(chunk, held, requests)

@@ -2,11 +2,14 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import cast
 
 from batches.outcomes import Outcome
 from vllm_batch.lib.conf import conf
+from vllm_batch.lib.logs import work
+from workers import metrics
 from workers.asking import ask
 from workers.engines.base import (
     Engine,
@@ -41,6 +44,7 @@ class Flights:
         self._is_closing = False
         self._mark: tuple[int, int | None] = (0, None)
         self._moved_at = 0.0
+        self.durations = metrics.Durations()
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -52,8 +56,14 @@ class Flights:
         task = cast("asyncio.Task[object]", asyncio.current_task())
         self._tasks[request] = task
         self._pulse.in_flight = len(self._tasks)
+        work.set(request.chunk.work)
+        started = time.monotonic()
         try:
-            return await ask(self.engine, request.url, request.body, self._pulse.wait)
+            outcome = await ask(
+                self.engine, request.url, request.body, self._pulse.wait
+            )
+            self.durations.add(time.monotonic() - started)
+            return outcome
         except asyncio.CancelledError:
             death, is_stopped = self.death, bool(request.chunk.stopped)
             if self._is_closing or not (death or is_stopped):
@@ -82,6 +92,7 @@ class Flights:
     def declare_dead(self, death: EngineDead) -> None:
         """Stop using the engine: whoever is out becomes a suspect."""
         self.death = death
+        metrics.DEATHS.labels(self.engine.model).inc(self.door.is_set())
         if self.door.is_set():
             self.door.clear()
             self.died.set()
@@ -118,6 +129,11 @@ class Flights:
         for request, task in list(self._tasks.items()):
             if request.chunk is chunk:
                 task.cancel()
+
+    def count_starving(self, seconds: float, places: int) -> None:
+        """Count time in which the engine could do more than it is asked for."""
+        if self.door.is_set() and len(self._tasks) < places:
+            metrics.STARVED.labels(self.engine.model).inc(seconds)
 
     def close(self) -> None:
         """From now on a cancelled request ends the coroutine that carries it."""

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
 
+from vllm_batch.lib.logs import log_without_django
 from workers import family
 from workers.births import BIRTHS, Birth, Births
 from workers.family import Member
@@ -215,9 +216,7 @@ def _pass_over(signum: int, frame: FrameType | None) -> None:
 def main() -> int:
     """Run as `keeper LIFELINE LEDGER DESCRIPTORS COMMAND …`."""
     lifeline, ledger, descriptors, *command = sys.argv[1:]
-    logging.basicConfig(
-        format="%(asctime)s %(levelname)s %(name)s[%(process)d] %(message)s"
-    )
+    log_without_django()
     keeper = Keeper(int(lifeline), Ledger(ledger))
     return keeper.run(command, [int(number) for number in descriptors.split()])
 

@@ -32,7 +32,7 @@ class Pace:
     """Takes the usage of one run's results as they become durable, in one thread."""
 
     def __init__(self, model: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._model = model
+        self.model = model
         self._clock = clock
         self._tokens = dict.fromkeys(_COLUMNS, 0)
         self._since = self._last = clock()
@@ -57,9 +57,9 @@ class Pace:
         self._since = self._last
         weight = 1 - math.exp(-seconds / MEMORY_SECONDS)
         try:
-            _blend(self._model, rates, weight)
+            _blend(self.model, rates, weight)
         except AWAY:
-            logger.warning("the pace of %s was not noted", self._model, exc_info=True)
+            logger.warning("the pace of %s was not noted", self.model, exc_info=True)
             disconnect()
 
 

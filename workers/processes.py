@@ -9,8 +9,11 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from vllm_batch.lib.conf import conf
+from vllm_batch.lib.logs import FORMAT
 from workers import family
 from workers.keeper import DRAIN
+from workers.metrics import RESTARTS
 
 logger = logging.getLogger(__name__)
 
@@ -103,6 +106,7 @@ class Cluster:
             **self._extra,
             "Q_CLUSTER_NAME": self.name,
             "RUNWORKER_CHILD": "1",
+            FORMAT: conf().LOG_FORMAT,
             # Its processes fork, and psycopg's pool does not survive a fork.
             "DATABASE_POOL": "false",
             "DATABASE_STATEMENT_SECONDS": "0",
@@ -126,6 +130,7 @@ class Cluster:
         )
         self.kill()
         self._keeper = None
+        RESTARTS.labels(self.name).inc()
 
     def drain(self) -> None:
         """Ask the cluster to end after its running tasks."""

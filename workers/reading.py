@@ -10,6 +10,7 @@ from batches.records import answered
 from batches.segments import Claim, Results
 from vllm_batch.lib.conf import conf
 from vllm_batch.lib.ids import new_id
+from vllm_batch.lib.logs import Work
 
 
 @dataclass(eq=False)
@@ -30,6 +31,8 @@ class ChunkInHand:
     # Only paused: what is in flight ends, and counts.
     is_pausing: bool = False
     sequence: int = 0
+    # For the log, and for servers that are asked.
+    work: Work = field(default_factory=Work)
 
     @property
     def is_complete(self) -> bool:
@@ -92,6 +95,7 @@ def in_hand(chunk: Chunk, owner: str) -> ChunkInHand:
         endpoint=chunk.batch.endpoint,
         first_line=chunk.first_line,
         done=bytearray(chunk.done),
+        work=Work(chunk.batch.request_id, chunk.batch_id, str(chunk.batch.project_id)),
     )
 
 

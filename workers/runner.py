@@ -68,7 +68,9 @@ class Runner:
         # Who holds this replays requests, with nothing else in flight.
         self._alone = asyncio.Lock()
         self._folding = Folding()
-        self._writer = Writer(self._held, self._lose, Pace(engine.model))
+        pace, durations = Pace(engine.model), self._flights.durations
+        self._writer = Writer(self._held, self._lose, pace, durations)
+        self._places_wanted = min(self._window, engine.concurrency)
         self._thread = DatabaseThread("watch")
         self._feeder = Feeder(
             engine.model,
@@ -243,6 +245,8 @@ class Runner:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             self._flights.check_progress()
+            if self._pausing.is_open:
+                self._flights.count_starving(WATCH_SECONDS, self._places_wanted)
             ids = {chunk.claim.batch_id for chunk in self._held}
             if not ids:
                 continue

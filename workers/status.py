@@ -1,5 +1,6 @@
 """Who is at work, for those who may not import the workers (the batch object)."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from batches.waiting import Fleet, Worker
@@ -13,7 +14,11 @@ SILENCE = timedelta(seconds=20)
 
 def find_workers() -> Fleet:
     """Return the workers, and the models, enabled or not."""
-    now = database_now()
+    return fleet_of(Heartbeat.objects.all(), database_now())
+
+
+def fleet_of(beats: Iterable[Heartbeat], now: datetime) -> Fleet:
+    """Return the same of heartbeats that are known already."""
     workers = [
         Worker(
             owner=beat.owner,
@@ -22,7 +27,7 @@ def find_workers() -> Fleet:
             reason=beat.reason,
             is_alive=now - beat.beat_at < SILENCE,
         )
-        for beat in Heartbeat.objects.all()
+        for beat in beats
     ]
     models = ServedModel.objects.all()
     named = [(name, model) for model in models for name in model.names]

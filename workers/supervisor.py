@@ -21,9 +21,11 @@ from batches.models import BatchJob
 from batches.sweeping import ring_label_studio, ring_purge, sweep
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
+from vllm_batch.lib.logs import WORKER
 from workers import family
 from workers.database import disconnect, fresh, patiently
 from workers.devices import device_environment, gpu_count
+from workers.exporter import Exporter
 from workers.gpu_owner import GpuOwner
 from workers.hosts import gpu_name
 from workers.lifeline import adopt_orphans
@@ -50,8 +52,10 @@ class Supervisor:
         seen = device_environment(slot, device, count=gpu_count(), inherited=os.environ)
         folder = conf().DATA_DIR / "slots"
         name = gpu_name(slot)
-        self._ops = Cluster("ops", folder / f"{name}.ops.json")
-        extra = {"WORKER_SLOT": slot, PRELOAD: preload, **seen}
+        self._exporter = Exporter(name)
+        shared = {WORKER: name, **self._exporter.environment}
+        self._ops = Cluster("ops", folder / f"{name}.ops.json", shared)
+        extra = {"WORKER_SLOT": slot, PRELOAD: preload, **seen, **shared}
         self._gpu = Cluster("gpu", folder / f"{name}.gpu.json", extra)
         self._clusters = (self._gpu, self._ops)
         self._is_ending = threading.Event()
@@ -66,9 +70,16 @@ class Supervisor:
     def run(self, on_start: Callable[[], None]) -> None:
         """Run until SIGTERM or SIGINT, then drain; `on_start` is called once it works.
 
-        Raises CommandError if the slot is taken, on this machine or by the database.
+        Raises CommandError if the slot is taken, on this machine or by the database,
+        or if the port for metrics is.
         """
-        with slot_lock(self.slot) as lock, self._owned_gpu(), self._drain_pipe():
+        os.environ[WORKER] = gpu_name(self.slot)
+        with (
+            slot_lock(self.slot) as lock,
+            self._owned_gpu(),
+            self._drain_pipe(),
+            self._exporter.serving(),
+        ):
             # Until the last of its processes is gone, the slot stays taken.
             self._gpu.inherit(lock)
             self._strangers = [one.pid for one in family.descendants(os.getpid())]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from vllm_batch.lib.conf import conf
-from workers import model_actions, room
+from workers import metrics, model_actions, room
 from workers.arguments import arguments_of, keep_template
 from workers.database import DatabaseThread
 from workers.engines import engine_names, make_engine
@@ -65,7 +65,11 @@ class Garage:
             await self._asleep.pop(other).stop()  # its arguments have changed
         if key in self._asleep and await self._wake(model, key):
             return self._asleep_no_more(key)
-        return await self._load(model, key)
+        try:
+            return await self._load(model, key)
+        except EngineStartFailed:
+            metrics.LOAD_FAILURES.labels(model.name).inc()
+            raise
 
     async def drop(self) -> None:
         """Stop the engine that is awake."""
@@ -114,6 +118,7 @@ class Garage:
 
     async def _load(self, model: ServedModel, key: Key) -> Engine:
         logger.info("loading %s", model.name)
+        metrics.expect(model.name)
         engine = _build(model)
         await self._make_room(engine)
         self.awake, self._key = engine, key
@@ -160,6 +165,8 @@ class Garage:
     ) -> None:
         seconds = time.monotonic() - started
         logger.info("%s: %s %.1f", model.name, field, seconds)
+        way = field.removesuffix("_seconds")
+        metrics.SWAPS.labels(model.name, way).observe(seconds)
         await self._thread.patiently(model_actions.learn, model, field, seconds)
 
 

@@ -11,7 +11,8 @@ from batches.exceptions import Fenced
 from batches.models import BatchJob
 from batches.segments import Results
 from vllm_batch.lib.conf import conf
-from workers import leases
+from vllm_batch.lib.logs import work
+from workers import leases, metrics
 from workers.database import (
     AWAY,
     REFUSED,
@@ -34,9 +35,11 @@ class Writer:
         held: set[ChunkInHand],
         on_lost: Callable[[ChunkInHand], None],
         pace: Pace,
+        durations: metrics.Durations,
     ):
         self._held = held
         self._pace = pace
+        self._durations = durations
         self._on_lost = on_lost
         self._wake = asyncio.Event()
         self._is_closed = False
@@ -98,9 +101,12 @@ class Writer:
         sequence = chunk.sequence + 1
         done = chunk.done_with(numbers)
         is_first_try = True
+        work.set(chunk.work)
         while True:
             try:
-                segment = segments.write(chunk.claim, sequence, results)
+                with metrics.COMMITS.labels("file").time():
+                    segment = segments.write(chunk.claim, sequence, results)
+                started = time.monotonic()
                 segments.commit(
                     chunk.claim,
                     segment,
@@ -109,6 +115,7 @@ class Writer:
                     is_first_try=is_first_try,
                 )
             except Fenced:
+                metrics.FENCED.labels(self._pace.model).inc()
                 self._on_lost(chunk)
                 return
             except REFUSED:
@@ -123,7 +130,12 @@ class Writer:
                 continue
             chunk.done, chunk.sequence = done, sequence
             self._pace.add(results.usage)
+            self._count(results, time.monotonic() - started)
             return
+
+    def _count(self, results: Results, seconds: float) -> None:
+        metrics.COMMITS.labels("transaction").observe(seconds)
+        metrics.note_results(self._pace.model, results, self._durations.take())
 
     def _break_off(self, chunk: ChunkInHand) -> None:
         """Fail a batch whose rows are damaged: no other batch may wait for it."""

@@ -22,7 +22,7 @@ WORKER = "VLLM_BATCH_WORKER"
 FORMAT = "VLLM_BATCH_LOG_FORMAT"
 WITHHELD = "(message withheld)"
 LINE = "%(asctime)s %(levelname)s %(name)s[%(process)d] %(message)s"
-_OURS = (
+OURS = (
     "accounts", "batches", "curation", "files", "monitoring", "vllm_batch", "workers",
 )  # fmt: skip
 # What these say is about machines and programs, never about what a client sent.
@@ -57,6 +57,14 @@ def working_on(**ids: str) -> Iterator[None]:
         work.reset(token)
 
 
+def begin(request_id: str) -> None:
+    """Start on an HTTP request; its thread's next one ends this.
+
+    What Django and Sentry say of a request once it is answered still has its id.
+    """
+    work.set(Work(request_id=request_id))
+
+
 def note(**ids: str) -> None:
     """Add ids to the block this is called in."""
     work.set(replace(work.get(), **ids))
@@ -80,7 +88,7 @@ def message_of(error: BaseException) -> str:
     """
     kinds = type(error).__mro__
     is_safe = isinstance(error, _SAFE) or any(
-        kind.__name__ in _SAFE_NAMES or kind.__module__.split(".")[0] in _OURS
+        kind.__name__ in _SAFE_NAMES or kind.__module__.split(".")[0] in OURS
         for kind in kinds
     )
     if not is_safe:
@@ -134,17 +142,15 @@ class JsonFormatter(LineFormatter):
         return json.dumps(fields)
 
 
-def formatters() -> dict[str, Any]:
-    """Return logging's formatters, by the value of LOG_FORMAT."""
-    return {"text": {"()": LineFormatter, "format": LINE}, "json": {"()": JsonFormatter}}
-
-
 def logging_settings(level: str, form: str = "text") -> dict[str, Any]:
     """Return Django's LOGGING for the given lowest level and LOG_FORMAT."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": formatters(),
+        "formatters": {
+            "text": {"()": LineFormatter, "format": LINE},
+            "json": {"()": JsonFormatter},
+        },
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": form}},
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
@@ -164,13 +170,6 @@ def max_level(level: str, least: str) -> str:
     """Return the higher one of two levels."""
     names = logging.getLevelNamesMapping()
     return level if names[level] >= names[least] else least
-
-
-def gunicorn_logging(form: str) -> dict[str, Any]:
-    """Return the same for gunicorn's own loggers."""
-    settings = logging_settings("INFO", form)
-    own = {"level": "INFO", "handlers": ["console"], "propagate": False}
-    return {**settings, "loggers": {"gunicorn.error": own, "gunicorn.access": own}}
 
 
 def log_without_django() -> None:

@@ -10,7 +10,7 @@ from django.http.response import HttpResponseBase
 
 from vllm_batch.lib.errors import as_passing, error_response
 from vllm_batch.lib.ids import new_id
-from vllm_batch.lib.logs import working_on
+from vllm_batch.lib.logs import begin
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +37,8 @@ class ApiMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Serve one request."""
         request_id = new_id("req_")
-        with working_on(request_id=request_id):
-            response = self._respond(request)
+        begin(request_id)
+        response = self._respond(request)
         if self._is_api(request):
             if _needs_envelope(response):
                 response = _rewrite(request, response)

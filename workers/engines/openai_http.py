@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from vllm_batch.lib.logs import work
 from workers.engines.base import (
     Answer,
     Engine,
@@ -147,7 +148,11 @@ class OpenAIHttpEngine(Engine):
     async def _post_once(self, endpoint: Endpoint, url: str, body: bytes) -> Answer:
         target = endpoint.base_url + url.removeprefix("/v1")
         session = self._open_session()
-        async with session.post(target, data=body, allow_redirects=False) as response:
+        # The id of the call that made the batch; OpenAI's servers and others log it.
+        headers = {"X-Client-Request-Id": id_} if (id_ := work.get().request_id) else {}
+        async with session.post(
+            target, data=body, headers=headers, allow_redirects=False
+        ) as response:
             content = bytearray()
             async for block in response.content.iter_any():
                 content += block

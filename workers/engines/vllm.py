@@ -132,6 +132,8 @@ class VllmEngine(Engine):
             values |= CPU_DEFAULTS
         if conf().WORKER_SLEEPING_MODELS and current_platform.is_sleep_mode_available():
             values["enable_sleep_mode"] = True
+        if conf().WORKER_VLLM_METRICS:
+            values["disable_log_stats"] = False
         values |= self.engine_args
         self._values = {**values}
         if not values.get("disable_log_stats"):

@@ -42,8 +42,8 @@ a test compares the two.
 
 What activations and CUDA graphs take is an estimate that was not measured on these
 cards. `workers/presets/models-16gib.toml` holds the arguments for 16 GiB; how to use
-it: [Fit a model on your GPU](../how-to/fit-a-model-on-your-gpu.md). The keys of a model,
-its request limits among them: [Served models](served-models.md).
+it: [Fit a model on your GPU](../how-to/fit-a-model-on-your-gpu.md). The keys of a
+model, its request limits among them: [Served models](served-models.md).
 """
 COLUMNS = (
     "model",
