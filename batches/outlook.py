@@ -29,13 +29,21 @@ def outlook_of(batch: BatchJob) -> Outlook:
     return outlooks([batch])[batch.pk]
 
 
-def outlooks(batches: Sequence[BatchJob]) -> dict[str, Outlook]:
-    """Return each batch's outlook by its id."""
+def outlooks(
+    batches: Sequence[BatchJob],
+    *,
+    now: datetime | None = None,
+    fleet: Fleet | None = None,
+) -> dict[str, Outlook]:
+    """Return each batch's outlook by its id.
+
+    Who knows the time and the workers already gives them, and saves the queries.
+    """
     live = [batch for batch in batches if not batch.is_terminal]
     found = {batch.pk: Outlook() for batch in batches}
     if not live:
         return found
-    situations = _situations(live)
+    situations = _situations(live, now or database_now(), fleet or _fleet())
     for batch in live:
         situation = situations[batch.pk]
         found[batch.pk] = Outlook(
@@ -44,9 +52,13 @@ def outlooks(batches: Sequence[BatchJob]) -> dict[str, Outlook]:
     return found
 
 
-def _situations(batches: list[BatchJob]) -> dict[str, Situation]:
-    now = database_now()
-    fleet = cast(Fleet, import_string(settings.WORKER_STATUS)())
+def _fleet() -> Fleet:
+    return cast(Fleet, import_string(settings.WORKER_STATUS)())
+
+
+def _situations(
+    batches: list[BatchJob], now: datetime, fleet: Fleet
+) -> dict[str, Situation]:
     holders: dict[str, set[str]] = {batch.pk: set() for batch in batches}
     leased = Chunk.objects.filter(batch__in=list(holders)).leased(now).order_by()
     for batch_id, owner in leased.values_list("batch", "lease_owner").distinct():

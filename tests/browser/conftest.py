@@ -16,9 +16,13 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 SECONDS = 1000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Any]:
-    """The browser; without it these tests are skipped."""
+    """The browser; without it these tests are skipped.
+
+    It goes with the last of them: while it is there, no other test in this thread may
+    use `asyncio.run`.
+    """
     program = find_chromium()
     if program is None:
         pytest.skip("there is no Chromium")
