@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from accounts.authentication import BearerKey
+from accounts.limiting.throttle import RateLimit
 from accounts.models import Project
 from accounts.permissions import HasScope, project_of
 from vllm_batch.lib.errors import NotFound, exception_handler
@@ -62,12 +63,14 @@ class ApiViewSet(ViewSet):
     renderer_classes = [JSONRenderer]
     parser_classes: list[type[BaseParser]] = [StrictJSONParser]
     content_negotiation_class = AnyAccept
-    throttle_classes: list[Any] = []
+    throttle_classes = [RateLimit]
     http_method_names = ["get", "head", "post", "delete"]
     versioning_class = None
     schema = ApiSchema()
     # The scope that each action needs (accounts.models.SCOPES).
     scopes: dict[str, str] = {}
+    # What each limited action counts as: RATE_<what>_PER_KEY, RATE_<what>_PER_ADDRESS.
+    rates: dict[str, str] = {}
     # The actions whose JSON body may be left out.
     optional_bodies: set[str] = set()
 
@@ -75,6 +78,15 @@ class ApiViewSet(ViewSet):
     def project(self) -> Project:
         """The caller's project."""
         return project_of(self.request)
+
+    def finalize_response(
+        self, request: Request, response: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Tell what is left of the rate limit, if there is one."""
+        if usage := getattr(request, "usage", None):
+            for name, value in usage.headers.items():
+                response.headers.setdefault(name, value)
+        return super().finalize_response(request, response, *args, **kwargs)
 
     def get_exception_handler(self) -> Callable[..., Response | None]:
         """Write errors as OpenAI does, whatever the project's settings say."""

@@ -11,3 +11,7 @@ class AccountsConfig(AppConfig):
     label = "vllm_accounts"
     verbose_name = "Accounts"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from accounts import checks  # noqa: F401

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 
 from accounts.models import PREFIX_LENGTH, ApiKey, digest
 from vllm_batch.lib.errors import Unauthorized
+from vllm_batch.lib.logs import note
 
 # Compared with when no key has the prefix, so that both answers take as long.
 _NO_DIGEST = digest("")
@@ -35,6 +36,7 @@ class BearerKey(BaseAuthentication):
             )
         unnoted = Q(last_used_at=None) | Q(last_used_at__lt=now - _USED_AT_STEP)
         ApiKey.objects.filter(unnoted, pk=key.pk).update(last_used_at=now)
+        note(project=str(key.project_id))
         return AnonymousUser(), key
 
     def authenticate_header(self, request: Request) -> str:

@@ -39,6 +39,22 @@ class Project(models.Model):
         help_text="Most tokens in batches that have not ended. Empty: the server's"
         " PROJECT_ENQUEUED_TOKENS.",
     )
+    stored_bytes_limit = models.PositiveBigIntegerField(
+        null=True,
+        blank=True,
+        help_text="Most bytes of its files. Empty: the server's PROJECT_STORED_BYTES.",
+    )
+    stored_files_limit = models.PositiveBigIntegerField(
+        null=True,
+        blank=True,
+        help_text="Most files. Empty: the server's PROJECT_STORED_FILES.",
+    )
+    live_batches_limit = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="Most batches that have not ended. Empty: the server's"
+        " PROJECT_LIVE_BATCHES.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -152,6 +168,17 @@ class ApiKey(models.Model):
         self.prefix = secret[:PREFIX_LENGTH]
         self.digest = digest(secret)
         return secret
+
+
+class Counter(models.Model):
+    """How often something was asked for in one window: accounts/limiting."""
+
+    key = models.CharField(primary_key=True, max_length=100)
+    count = models.PositiveIntegerField()
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.count}"
 
 
 def digest(secret: str) -> str:

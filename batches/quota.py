@@ -1,4 +1,4 @@
-"""How many tokens a project may have in batches that have not ended."""
+"""How many batches that have not ended a project may have, and tokens in them."""
 
 from django.db.models import Sum
 
@@ -6,6 +6,29 @@ from accounts.models import Project
 from batches.exceptions import QuotaReached
 from batches.models import BatchJob
 from vllm_batch.lib.conf import conf
+from vllm_batch.lib.errors import QuotaExceeded
+
+
+def reserve_place(project: Project) -> None:
+    """Check that the project may have one more live batch; raises QuotaExceeded.
+
+    Called inside the transaction that saves the batch, under the lock of `reserve`.
+    """
+    if not _place_limit_of(project):
+        return
+    rows = Project.objects.select_for_update(no_key=True)
+    limit = _place_limit_of(rows.get(pk=project.pk))
+    number = BatchJob.objects.of(project).live().count()
+    if limit and number >= limit:
+        raise QuotaExceeded(
+            f"This project has {number} batches that have not ended, and may have"
+            f" {limit}. Wait until one has ended, or cancel one."
+        )
+
+
+def _place_limit_of(project: Project) -> int:
+    own = project.live_batches_limit
+    return conf().PROJECT_LIVE_BATCHES if own is None else own
 
 
 def limit_of(project: Project) -> int:

@@ -6,15 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from django.core.files.base import File as DjangoFile
+from django.db import transaction
 from django.db.models.functions import Now
 
 from accounts.models import Project
+from files import quota
 from files.incoming import IncomingFile
 from files.litter import note_known, note_storing
+from files.metrics import note_upload
 from files.models import File, Purpose, batch_storage, new_file_id
 from files.parameters import UploadForm
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
+from vllm_batch.lib.errors import QuotaExceeded
 from vllm_batch.lib.faultpoints import fault
 
 
@@ -105,8 +109,15 @@ def receive(project: Project, form: UploadForm, incoming: IncomingFile) -> File:
         line_count=incoming.line_count,
     )
     fault("upload.stored")
-    file.save(force_insert=True)
+    try:
+        with transaction.atomic():
+            quota.reserve(project, file.bytes)
+            file.save(force_insert=True)
+    except QuotaExceeded:
+        discard(file)
+        raise
     fault("upload.saved")
+    note_upload(file)
     note_known(file.path)
     return file
 

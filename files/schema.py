@@ -60,7 +60,7 @@ CREATE = tagged(
     request={
         "multipart/form-data": OpenApiRequest(_UPLOAD, encoding={"file": _FILE_PART})
     },
-    responses=answers(FileObjectSchema, 400, 411, 507),
+    responses=answers(FileObjectSchema, 400, 411, 429, 507),
 )
 RETRIEVE = tagged(
     "Files", "retrieveFile", parameters=_ID, responses=answers(FileObjectSchema, 404)

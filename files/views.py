@@ -1,15 +1,16 @@
 """The Files API: five operations (contract 2, 3)."""
 
-from django.http import FileResponse
+from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api import ApiViewSet
-from files import actions, schema
+from files import actions, quota, schema
+from files.downloads import download
 from files.incoming import StreamingMultiPartParser, content_length
-from files.models import File, batch_storage
+from files.models import File
 from files.parameters import check_upload
 from files.reserve import is_reached
 from files.serializers import file_object, file_objects
@@ -32,6 +33,7 @@ class FileViewSet(ApiViewSet):
         "create": "files:write",
         "destroy": "files:write",
     }
+    rates = {"create": "uploads"}
 
     def _file(self, file_id: str) -> File:
         files = File.objects.of(self.project).visible(database_now())
@@ -55,6 +57,7 @@ class FileViewSet(ApiViewSet):
     def create(self, request: Request) -> Response:
         """Upload a file."""
         length = content_length(request.META)  # without, DRF sees no body at all
+        quota.check(self.project, length)
         if is_reached(length):
             raise InsufficientStorage
         try:
@@ -84,12 +87,6 @@ class FileViewSet(ApiViewSet):
         return Response({"id": file.pk, "object": "file", "deleted": True})
 
     @extend_schema(**schema.CONTENT)
-    def content(self, request: Request, file_id: str) -> FileResponse:
+    def content(self, request: Request, file_id: str) -> HttpResponseBase:
         """Download one file, byte for byte."""
-        file = self._file(file_id)
-        return FileResponse(
-            batch_storage().open(file.path),
-            as_attachment=True,
-            filename=file.filename,
-            content_type="application/octet-stream",
-        )
+        return download(request, self._file(file_id))

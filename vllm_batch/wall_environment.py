@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, NoDecode
 # A proxy that speaks to the server through a Unix socket has no address.
 UNIX = "unix"
 _ADMIN_PATH = r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$"
+_ACCEL_PREFIX = r"^$|^/[A-Za-z0-9_-]+/$"
 _CACHES = ("redis://", "rediss://", "unix://")
 
 
@@ -57,6 +58,11 @@ class WallEnvironment(BaseSettings):
     )
     HSTS_SCOPE: Literal["host", "subdomains", "preload"] = Field(
         "host", description="With HTTPS: what they insist for."
+    )
+    DOWNLOAD_ACCEL_PREFIX: str = Field(
+        "",
+        pattern=_ACCEL_PREFIX,
+        description="nginx's internal location of the storage. Empty: no X-Accel.",
     )
     ADMIN_PATH: str = Field(
         "admin", pattern=_ADMIN_PATH, description="Where the admin is, without slashes."

@@ -1,172 +1,247 @@
-"""One project cannot tell another project's objects from those that never were."""
+"""One project cannot tell another project's objects from those that never were.
+
+T40: every route of the URL conf × every method × own, foreign, deleted and random id.
+"""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
-from batches.models import BatchJob
+from batches.models import BatchJob, WebhookEndpoint
 from batches.tasks import attend
 from files.models import File
-from tests.batches.handlers.cast import make_endpoint
-from tests.factories import CHAT, make_batch, make_client, make_file, make_project
+from tests.api.routes import KINDS, METHODS, Kind, Route, ask, routes
+from tests.factories import (
+    CHAT,
+    make_batch,
+    make_client,
+    make_file,
+    make_model,
+    make_project,
+)
 
 pytestmark = pytest.mark.django_db
 
-FILE_ROUTES = ["/v1/files/{id}", "/v1/files/{id}/content"]
-BATCH_ROUTES = [
-    "/v1/batches/{id}",
-    "/v1/batches/{id}/cancel",
-    "/v1/batches/{id}/retry",
-    "/v1/batches/{id}/results",
-]
-ENDPOINT_ROUTES = [
-    "/v1/webhook_endpoints/{id}",
-    "/v1/webhook_endpoints/{id}/rotate_secret",
-    "/v1/webhook_endpoints/{id}/test",
-]
-METHODS = ["get", "head", "post", "put", "patch", "delete"]
-CURSORS = [("/v1/files?after={id}", "file-"), ("/v1/batches?after={id}", "batch_")]
+ROUTES = list(routes())
+# Paths whose id names something of a project's, and paths that list such things.
+OBJECTS = [route for route in ROUTES if route.kind]
+LISTS = [route for route in ROUTES if route.actions.get("get") == "list"]
+LISTED = {"files": "file_id", "batches": "batch_id"}
+LISTED["webhook_endpoints"] = "webhook_endpoint_id"
+BODIES = [None, {}, {"name": "mine"}, {"input_file_id": "file-1"}]
 
 
-def ask(client: Client, method: str, path: str, object_id: str) -> tuple[int, str]:
-    """Return status and text of an answer, with the id taken out of it."""
-    response: Any = getattr(client, method)(path.format(id=object_id))
-    text = b"".join(response) if response.streaming else response.content
-    return response.status_code, text.decode().replace(object_id, "ID")
+def name_of(route: Route) -> str:
+    return route.path
 
 
+def without(text: str, object_id: str) -> str:
+    return text.replace(object_id, "ID")
+
+
+def rows() -> str:
+    """Return all that requests could change, as text."""
+    tables = (File, BatchJob, WebhookEndpoint)
+    return str([list(table.objects.order_by("pk").values()) for table in tables])
+
+
+def test_each_part_of_a_path_has_a_kind():
+    assert {route.part for route in ROUTES if route.part} == set(KINDS)
+
+
+@pytest.mark.parametrize("body", BODIES, ids=str)
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("path", FILE_ROUTES)
-def test_a_strangers_file_looks_like_none(path, method):
-    file = make_file(b"secret")
+@pytest.mark.parametrize("route", OBJECTS, ids=name_of)
+def test_a_foreign_object_looks_like_none(route: Route, method: str, body: Any):
+    assert route.kind is not None
+    foreign, none = route.kind.make(make_project()).pk, route.kind.random_id
     client = make_client()
+    before = rows()
 
-    foreign = ask(client, method, path, file.pk)
+    status, text = ask(client, method, route.path.format(id=foreign), body)
 
-    assert foreign == ask(client, method, path, "file-" + "0" * 32)
-    assert foreign[0] in (404, 405)
-
-
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("path", BATCH_ROUTES)
-def test_a_strangers_batch_looks_like_none(path, method):
-    batch = make_batch()
-    client = make_client()
-
-    foreign = ask(client, method, path, batch.pk)
-
-    assert foreign == ask(client, method, path, "batch_" + "0" * 32)
-    assert foreign[0] in (404, 405)
+    expected = ask(client, method, route.path.format(id=none), body)
+    assert (status, without(text, foreign)) == (expected[0], without(expected[1], none))
+    assert status in (404, 405) or (status == 415 and body is None)
+    assert rows() == before
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("path", ENDPOINT_ROUTES)
-def test_a_strangers_webhook_endpoint_looks_like_none(path, method):
-    endpoint = make_endpoint()
-    client = make_client()
-
-    foreign = ask(client, method, path, endpoint.pk)
-
-    assert foreign == ask(client, method, path, "whe_" + "0" * 32)
-    assert foreign[0] in (404, 405)
-
-
-def test_a_strangers_webhook_endpoint_is_an_unknown_cursor():
-    client, path = make_client(), "/v1/webhook_endpoints?after={id}"
-
-    foreign = ask(client, "get", path, make_endpoint().pk)
-
-    assert foreign == ask(client, "get", path, "whe_" + "0" * 32)
-    assert foreign[0] == 404
-
-
-def test_the_list_of_webhook_endpoints_holds_the_callers_own_only():
-    make_endpoint()
-    own = make_endpoint()
-
-    data = make_client(own.project).get("/v1/webhook_endpoints").json()["data"]
-
-    assert [item["id"] for item in data] == [own.pk]
-
-
-@pytest.mark.parametrize(("path", "prefix"), CURSORS)
-def test_a_strangers_id_is_an_unknown_cursor(path, prefix):
-    batch = make_batch()
-    object_id = batch.pk if prefix == "batch_" else batch.input_file_id
-    client = make_client()
-
-    foreign = ask(client, "get", path, object_id)
-
-    assert foreign == ask(client, "get", path, prefix + "0" * 32)
-    assert foreign[0] == 404
-
-
-@pytest.mark.parametrize("path", ["/v1/files", "/v1/batches"])
-def test_lists_hold_the_callers_own_objects_only(path):
-    make_batch()
+@pytest.mark.parametrize("route", OBJECTS, ids=name_of)
+def test_the_own_object_is_there(route: Route):
+    assert route.kind is not None
     project = make_project()
-    batch = make_batch(project=project)
+    own = route.kind.make(project).pk
+    client = make_client(project)
 
-    data = make_client(project).get(path).json()["data"]
-
-    assert [item["id"] for item in data] in ([batch.pk], [batch.input_file_id])
-
-
-def test_a_strangers_file_cannot_be_deleted():
-    file = make_file(b"secret")
-
-    make_client().delete(f"/v1/files/{file.pk}")
-
-    assert File.objects.get().deleted_at is None
+    for method in route.actions:
+        assert ask(client, method, route.path.format(id=own), {})[0] != 404
 
 
-def test_a_strangers_batch_cannot_be_cancelled():
-    batch = make_batch()
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("route", OBJECTS, ids=name_of)
+def test_a_deleted_object_looks_like_none_to_its_owner(route: Route, method: str):
+    if route.part != "file_id":
+        pytest.skip("a deleted endpoint has no row; batches are never deleted")
+    project = make_project()
+    file = make_file(b"secret\n", project, deleted_at=timezone.now())
+    assert route.kind is not None
+    none = route.kind.random_id
+    client = make_client(project)
 
-    make_client().post(f"/v1/batches/{batch.pk}/cancel")
+    status, text = ask(client, method, route.path.format(id=file.pk))
 
-    assert BatchJob.objects.get().status == "validating"
+    expected = ask(client, method, route.path.format(id=none))
+    assert (status, without(text, file.pk)) == (
+        expected[0],
+        without(expected[1], none),
+    )
 
 
-def create(client: Client, file_id: str) -> dict[str, Any]:
-    order = {
+def foreign_ids() -> list[str]:
+    project = make_project()
+    return [kind.make(project).pk for kind in KINDS.values() if kind]
+
+
+@pytest.mark.parametrize("route", [r for r in ROUTES if not r.kind], ids=name_of)
+def test_what_has_no_id_tells_of_no_foreign_object(route: Route):
+    hidden = foreign_ids()
+    client = make_client()
+
+    for method in route.actions:
+        _, text = ask(client, method, route.path.format(id="stub"), {})
+        assert not any(object_id in text for object_id in hidden)
+
+
+def kind_of_list(route: Route) -> Kind | None:
+    name = route.path.removeprefix("/v1/")
+    if name == "models":
+        return None
+    kind = KINDS[LISTED[name]]
+    assert kind is not None
+    return kind
+
+
+@pytest.mark.parametrize("route", LISTS, ids=name_of)
+def test_a_list_holds_the_own_objects_only(route: Route):
+    kind = kind_of_list(route)
+    if kind is None:
+        pytest.skip("models are everybody's")
+    foreign_ids()
+    project = make_project()
+    own = kind.make(project)
+
+    _, text = ask(make_client(project), "get", route.path)
+
+    assert [item["id"] for item in json.loads(text)["data"]] == [own.pk]
+
+
+@pytest.mark.parametrize("route", LISTS, ids=name_of)
+def test_a_foreign_id_is_an_unknown_cursor(route: Route):
+    kind = kind_of_list(route)
+    if kind is None:
+        pytest.skip("models are everybody's")
+    foreign, client = kind.make(make_project()).pk, make_client()
+
+    status, text = ask(client, "get", f"{route.path}?after={foreign}")
+
+    none = ask(client, "get", f"{route.path}?after={kind.random_id}")
+    assert (status, without(text, foreign)) == (404, without(none[1], kind.random_id))
+
+
+def keys_of(value: object) -> Iterator[str]:
+    """Return the name of every property that a schema describes."""
+    if isinstance(value, dict):
+        properties = value.get("properties")
+        yield from properties if isinstance(properties, dict) else ()
+        for item in value.values():
+            yield from keys_of(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from keys_of(item)
+
+
+def ids_in_bodies(client: Client) -> set[str]:
+    """Return the names of body keys that name objects, as the document has them."""
+    paths = client.get("/openapi.json").json()["paths"]
+    operations = [item for path in paths.values() for item in path.values()]
+    names = {n for one in operations for n in keys_of(one.get("requestBody"))}
+    return {name for name in names if name.endswith(("_id", "_ids", "_of"))}
+
+
+def test_the_ids_that_bodies_hold_are_these(client: Client):
+    # custom_ids are the client's own words for lines of the batch in the path.
+    assert ids_in_bodies(client) == {"input_file_id", "manifest_of", "custom_ids"}
+
+
+def order(file_id: str, **extension: str) -> dict[str, Any]:
+    body: dict[str, Any] = {
         "input_file_id": file_id,
         "endpoint": CHAT,
         "completion_window": "24h",
     }
-    response = client.post("/v1/batches", order, content_type="application/json")
-    body: dict[str, Any] = response.json()
-    return body
+    return body | ({"vllm_batch": extension} if extension else {})
 
 
 @pytest.mark.parametrize("purpose", ["batch", "user_data", "batch_output"])
-def test_creating_from_a_strangers_file_looks_like_creating_from_none(purpose):
+def test_creating_from_a_foreign_file_looks_like_creating_from_none(purpose: str):
+    make_model("stub")
     file = make_file(b"{}\n", purpose=purpose)
     client = make_client()
     answers = []
 
     for file_id in (file.pk, "file-" + "0" * 32):
-        batch_id = create(client, file_id)["id"]
+        _, text = ask(client, "post", "/v1/batches", order(file_id))
+        batch_id = json.loads(text)["id"]
         attend(batch_id)
         batch = client.get(f"/v1/batches/{batch_id}").json()
-        answers.append(json.dumps(batch["errors"]).replace(file_id, "ID"))
+        answers.append(without(json.dumps(batch["errors"]), file_id))
 
     assert answers[0] == answers[1] and "Cannot find file ID" in answers[0]
 
 
-def test_two_projects_may_use_the_same_idempotency_key():
-    first, second = make_client(), make_client()
-    headers = {"Idempotency-Key": "once"}
-    order = {"input_file_id": "file-1", "endpoint": CHAT, "completion_window": "24h"}
+def test_a_foreign_batch_lends_its_manifest_to_nobody():
+    foreign, none = make_batch(manifest={"model": "stub"}).pk, "batch_" + "0" * 32
+    client = make_client()
 
-    responses = [
-        client.post(
-            "/v1/batches", order, content_type="application/json", headers=headers
-        )
-        for client in (first, second)
+    found = [
+        ask(client, "post", "/v1/batches", order("file-1", manifest_of=batch_id))
+        for batch_id in (foreign, none)
     ]
 
-    assert [response.status_code for response in responses] == [200, 200]
-    assert BatchJob.objects.count() == 2
+    assert found[0][0] == found[1][0] >= 400
+    assert without(found[0][1], foreign) == without(found[1][1], none)
+
+
+def test_two_projects_may_use_the_same_idempotency_key():
+    headers = {"Idempotency-Key": "once"}
+
+    statuses = {
+        client.post(
+            "/v1/batches", order("file-1"), "application/json", headers=headers
+        ).status_code
+        for client in (make_client(), make_client())
+    }
+
+    assert statuses == {200} and BatchJob.objects.count() == 2
+
+
+@pytest.mark.parametrize("route", OBJECTS, ids=name_of)
+def test_foreign_and_random_ids_cost_the_same_queries(route: Route):
+    assert route.kind is not None
+    foreign, client = route.kind.make(make_project()).pk, make_client()
+    method = next(iter(route.actions))
+    counts = []
+    ask(client, method, route.path.format(id=route.kind.random_id))
+
+    for object_id in (route.kind.random_id, foreign):
+        with CaptureQueriesContext(connection) as queries:
+            ask(client, method, route.path.format(id=object_id))
+        counts.append(len(queries))
+
+    assert counts[0] == counts[1]

@@ -121,3 +121,46 @@ def attend_apart(batch_id: str) -> None:
         attend(batch_id)
     finally:
         connection.close()
+
+
+def order(client: Any, **headers: str) -> Any:
+    body = {
+        "input_file_id": "file-1",
+        "endpoint": "/v1/chat/completions",
+        "completion_window": "24h",
+    }
+    return client.post("/v1/batches", body, "application/json", headers=headers)
+
+
+def test_a_project_may_have_so_many_live_batches(configure):
+    configure(PROJECT_LIVE_BATCHES=1)
+    project = make_project()
+    client = make_client(project)
+    first = order(client).json()["id"]
+
+    response = order(client)
+
+    assert response.status_code == 429 and response["x-should-retry"] == "false"
+    error = response.json()["error"]
+    assert error["code"] == "insufficient_quota" and "may have 1" in error["message"]
+    BatchJob.objects.filter(pk=first).update(status="completed")
+    assert order(client).status_code == 200
+
+
+def test_a_project_has_its_own_limit_of_live_batches(configure):
+    configure(PROJECT_LIVE_BATCHES=1)
+    project = make_project()
+    project.live_batches_limit = 2
+    project.save()
+    client = make_client(project)
+
+    assert [order(client).status_code for _ in range(3)] == [200, 200, 429]
+    assert order(make_client()).status_code == 200
+
+
+def test_a_repeated_order_is_no_new_batch(configure):
+    configure(PROJECT_LIVE_BATCHES=1)
+    client = make_client()
+    first, second = (order(client, **{"Idempotency-Key": "once"}) for _ in range(2))
+
+    assert first.json() == second.json() and second.status_code == 200

@@ -1,0 +1,88 @@
+"""Rate limits of real processes: counted once, whoever serves the request (T45)."""
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import openai
+import pytest
+
+from tests.conformance.client import CHAT, Api, envelope
+from tests.rig.stack import Stack
+
+pytestmark = pytest.mark.conformance
+LIMIT, ASKED = 40, 200
+
+
+@pytest.fixture(scope="module")
+def limited() -> Iterator[Stack]:
+    """A server of four processes, with no worker: nothing is to run."""
+    stack = Stack(
+        WEB_CONCURRENCY="4",
+        RATE_BATCHES_PER_ADDRESS=str(LIMIT),
+        RATE_UPLOADS_PER_KEY="1",
+        TRUSTED_PROXIES="127.0.0.1",
+    )
+    try:
+        stack.prepare()
+        stack.start_web()
+        yield stack
+    except BaseException:
+        print(stack.logs())
+        raise
+    finally:
+        stack.stop()
+
+
+@pytest.fixture
+def calls(limited: Stack) -> Iterator[Api]:
+    """A new project at the server."""
+    api = Api(limited.base_url, limited.new_key())
+    yield api
+    api.http.close()
+    api.client.close()
+
+
+ORDER = {"input_file_id": "file-1", "endpoint": CHAT, "completion_window": "24h"}
+
+
+def test_all_processes_count_together(calls: Api):
+    def ask(number: int) -> int:
+        # The client invents what is left of its own address.
+        headers = {"X-Forwarded-For": f"10.9.8.{number}, 203.0.113.7"}
+        response = calls.raw("POST", "/batches", json=ORDER, headers=headers)
+        return response.status_code
+
+    with ThreadPoolExecutor(16) as threads:
+        found = Counter(threads.map(ask, range(ASKED)))
+
+    # The window may end once while they ask.
+    assert set(found) <= {200, 429} and found[200] in (LIMIT, 2 * LIMIT)
+    assert found[429] == ASKED - found[200]
+
+
+def test_the_sdk_is_told_and_can_wait(calls: Api):
+    calls.up(b"{}\n")
+
+    with pytest.raises(openai.RateLimitError) as refused:
+        calls.up(b"{}\n")
+
+    headers = refused.value.response.headers
+    assert 1 <= int(headers["retry-after"]) <= 60
+    assert refused.value.code == "rate_limit_exceeded"
+
+
+def test_an_upload_too_many_is_refused_in_the_envelope(calls: Api):
+    calls.up(b"{}\n")
+
+    response = calls.form(b"{}\n", purpose="batch")
+
+    envelope(response, 429, code="rate_limit_exceeded", type="rate_limit_error")
+
+
+def test_a_compressed_body_is_refused(calls: Api):
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+
+    response = calls.raw("POST", "/batches", content=b"\x1f\x8b", headers=headers)
+
+    envelope(response, 415, code="unsupported_content_encoding")
