@@ -11,3 +11,7 @@ class CurationConfig(AppConfig):
     label = "vllm_curation"
     verbose_name = "Curation"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Check the exporters."""
+        from curation import checks  # noqa: F401 - registers them

@@ -11,7 +11,8 @@ from unfold.admin import ModelAdmin
 
 from curation.label_studio.labelling import VERDICTS, config_hash
 from curation.label_studio.tasks import request_pull
-from curation.models import ExternalLink, LabelStudioProject
+from curation.listing.scope import led_projects, own_filters
+from curation.models import ExternalLink, LabelStudioProject, Queue
 from vllm_batch.lib.conf import conf
 from vllm_batch.lib.read_only import ReadOnlyAdmin
 
@@ -47,6 +48,24 @@ class LabelStudioProjectAdmin(ModelAdmin):  # type: ignore[misc]
     list_filter = ["queue__project"]
     list_select_related = ["queue"]
     actions = ["push_again", "pull_now"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[LabelStudioProject]:
+        """Leave other projects' queues out."""
+        found: QuerySet[LabelStudioProject] = super().get_queryset(request)
+        return found.filter(queue__project__in=led_projects(request))
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        """Name no other projects."""
+        return own_filters(self.model, super().get_list_filter(request))
+
+    def formfield_for_foreignkey(
+        self, db_field: Any, request: HttpRequest, **options: Any
+    ) -> Any:
+        """Offer the queues of the person's own projects."""
+        if db_field.name == "queue":
+            queues = Queue.objects.filter(project__in=led_projects(request))
+            options["queryset"] = queues
+        return super().formfield_for_foreignkey(db_field, request, **options)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """No row is changed by hand."""
@@ -112,3 +131,8 @@ class ExternalLinkAdmin(ReadOnlyAdmin):
     ]
     list_filter = [HasConflict, "system", "object_type"]
     search_fields = ["=remote_id", "=local_id"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ExternalLink]:
+        """Show them to superusers only: a link does not know its project."""
+        found: QuerySet[ExternalLink] = super().get_queryset(request)
+        return found if getattr(request.user, "is_superuser", False) else found.none()

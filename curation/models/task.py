@@ -43,7 +43,8 @@ class Task(models.Model):
         ordering = ["pk"]
         constraints = [
             models.UniqueConstraint(
-                fields=["queue", "item", "candidates_hash"], name="vllm_curation_one_task"
+                fields=["queue", "item", "candidates_hash"],
+                name="vllm_curation_one_task",
             ),
             models.CheckConstraint(
                 condition=models.Q(open_slots__gte=0), name="vllm_curation_slots"

@@ -1,0 +1,62 @@
+"""Export by the command, and read what was written."""
+
+import json
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from django.core.management import call_command
+
+from curation.models import DatasetVersion
+from tests.curation.datasets.reviewed import freeze, permit, won
+from tests.curation.review.desk import Desk, make_queue
+
+CALL = {
+    "id": "c1",
+    "type": "function",
+    "function": {"name": "f", "arguments": '{"a": 1}'},
+}
+TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {}}}]
+DIALOGUE = [
+    {"role": "system", "content": "Be kind."},
+    {"role": "user", "content": "One?"},
+    {"role": "assistant", "content": "One."},
+    {"role": "user", "content": "Two?"},
+]
+WITH_TOOLS = [
+    {"role": "user", "content": "Weather?"},
+    {"role": "assistant", "content": None, "tool_calls": [CALL]},
+    {"role": "tool", "tool_call_id": "c1", "content": "sun"},
+]
+
+
+def dataset(
+    kind: str, *prompts: Any, texts: Any = ("good", "bad"), **options: Any
+) -> DatasetVersion:
+    """Freeze a dataset of these prompts."""
+    permit()
+    queue = make_queue(tags=["x"])
+    desk = Desk(queue)
+    for number, prompt in enumerate(prompts or range(16)):
+        if isinstance(prompt, list):
+            prompt = {"messages": prompt}
+        own = [f"{text} {number}" for text in texts] if len(prompts) != 1 else texts
+        name = f"Question {number}?" if isinstance(prompt, int) else prompt
+        won(desk, *own, prompt=name, is_gold=kind == "icl")
+    return freeze(queue, kind, name="set", **options)
+
+
+def export(profile: str, path: Path, **options: Any) -> str:
+    """Export the dataset `set` and return what the command said."""
+    out = StringIO()
+    call_command(
+        "export_dataset", "set", profile=profile, output=path, stdout=out, **options
+    )
+    return out.getvalue()
+
+
+def rows(path: Path) -> list[Any]:
+    """Return the rows of a JSONL file."""
+    lines = path.read_bytes().split(b"\n")
+    assert lines.pop() == b""
+    return [json.loads(line) for line in lines]

@@ -1,0 +1,317 @@
+"""Datasets in the admin: made, frozen, verified, exported in the background."""
+
+import io
+import json
+import re
+import zipfile
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django_q.models import OrmQ
+
+from accounts.models import Membership
+from curation.datasets.artifacts import sweep_artifacts
+from curation.datasets.tasks import make_artifact
+from curation.models import Artifact, Dataset, DatasetMember, DatasetVersion, Item
+from files.models import batch_storage
+from tests.curation.datasets.exporting import dataset
+from tests.curation.datasets.reviewed import freeze, reviewed, won
+from tests.curation.review.desk import Desk, make_person
+from vllm_batch.lib.clock import database_now
+
+pytestmark = pytest.mark.django_db
+ADMIN = "/admin/vllm_curation/"
+
+
+def act(client: Client, model: str, action: str, *rows: Any) -> Any:
+    form = {"action": action, "_selected_action": [row.pk for row in rows]}
+    return client.post(f"{ADMIN}{model}/", form, follow=True)
+
+
+def order(client: Client, version: DatasetVersion, profile: str, **form: Any) -> Any:
+    url = f"{ADMIN}datasetversion/{version.pk}/export/"
+    return client.post(url, {"profile": profile, **form}, follow=True)
+
+
+def run_queue() -> None:
+    """Run what is in the ops queue, as its worker does."""
+    for row in list(OrmQ.objects.all()):
+        if row.func() == "curation.datasets.tasks.make_artifact":
+            make_artifact(*row.task["args"])
+        row.delete()
+
+
+def lead(project: Any = None, role: str = "lead") -> Client:
+    user = make_person(project, role)
+    user.user_permissions.set(
+        Permission.objects.filter(content_type__app_label="vllm_curation")
+    )
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def test_a_dataset_is_made_and_frozen(admin_client):
+    queue = reviewed(2)
+
+    form = {"project": queue.project_id, "name": "set", "kind": "dpo"}
+    page = admin_client.post(f"{ADMIN}dataset/add/", form, follow=True)
+    url = page.redirect_chain[-1][0]
+    form = {"queues": queue.name, "test_ratio": "0", "seed": "1"}
+    shown = admin_client.post(url, form, follow=True).content.decode()
+
+    version = DatasetVersion.objects.get()
+    assert version.created_by is not None and version.filter["queues"] == [queue.name]
+    assert "set@1 is frozen" in shown and "2 examples: 2 train" in shown
+    assert "Apache-2.0; may train others: yes" in shown
+
+
+def test_why_nothing_was_frozen_is_shown(admin_client):
+    queue = reviewed(1, permitted=False)
+    made = Dataset.objects.create(project=queue.project, name="s", kind="dpo")
+
+    url = f"{ADMIN}dataset/{made.pk}/freeze/"
+    page = admin_client.post(url, {"test_ratio": "0", "seed": "1"}).content.decode()
+
+    assert "May these models" in page and not DatasetVersion.objects.exists()
+
+
+def test_actions_lead_to_the_pages(admin_client):
+    version = freeze(reviewed(1))
+
+    one = act(admin_client, "dataset", "freeze", version.dataset)
+    two = act(admin_client, "datasetversion", "export", version)
+
+    assert one.redirect_chain[-1][0].endswith("/freeze/")
+    assert two.redirect_chain[-1][0].endswith("/export/")
+    assert b"trl-dpo" in two.content and b"trl-sft" not in two.content
+
+
+def test_verifying_says_what_was_changed(admin_client):
+    version = freeze(reviewed(2))
+
+    assert b"is intact: 2 members" in act(
+        admin_client, "datasetversion", "verify", version
+    ).content  # fmt: skip
+    DatasetMember.objects.filter(ordinal=2).update(payload={"prompt": []})
+    page = act(admin_client, "datasetversion", "verify", version).content.decode()
+
+    assert "is damaged: member 2 was changed" in page
+
+
+def test_two_versions_are_compared(admin_client):
+    queue = reviewed(1)
+    first = freeze(queue)
+    won(Desk(queue))
+    second = freeze(queue)
+
+    page = act(admin_client, "datasetversion", "compare", first, second)
+
+    assert b"From set-dpo@1 to set-dpo@2: 1 new, 0 gone" in page.content
+
+
+def test_an_export_is_made_in_the_background_and_downloaded(admin_client):
+    version = dataset("dpo", test_ratio=0.4)
+
+    order(admin_client, version, "trl-dpo")
+    waiting = Artifact.objects.get()
+    assert waiting.state == "waiting"
+    run_queue()
+
+    page = admin_client.get(f"{ADMIN}artifact/{waiting.pk}/change/").content.decode()
+    (url,) = re.findall(r'href="([^"]*/download/)"', page)
+    response = admin_client.get(url)
+    archive = zipfile.ZipFile(io.BytesIO(b"".join(response.streaming_content)))
+    assert sorted(archive.namelist()) == [
+        "provenance.jsonl", "report.json", "test.jsonl", "train.jsonl",
+    ]  # fmt: skip
+    assert "set-1-trl-dpo.zip" in response["Content-Disposition"]
+    report = json.loads(archive.read("report.json"))
+    assert report["manifest_sha256"] == version.manifest_sha256
+    rows = archive.read("provenance.jsonl").splitlines()
+    assert len(rows) == 16 == Artifact.objects.get().rows
+
+
+def test_a_folder_is_downloaded_as_an_archive(admin_client):
+    pq = pytest.importorskip("pyarrow.parquet")
+    version = dataset("dpo")
+
+    order(admin_client, version, "hf")
+    run_queue()
+
+    artifact = Artifact.objects.get()
+    assert artifact.state == "ready", artifact.error
+    with batch_storage().open(artifact.path) as stream:
+        archive = zipfile.ZipFile(io.BytesIO(stream.read()))
+    table = pq.read_table(io.BytesIO(archive.read("dpo/train-00000.parquet")))
+    assert table.num_rows == 16 and "README.md" in archive.namelist()
+
+
+def test_asking_again_makes_nothing_anew(admin_client):
+    version = dataset("dpo")
+    order(admin_client, version, "trl-dpo")
+    run_queue()
+    before = Artifact.objects.get()
+
+    order(admin_client, version, "trl-dpo")
+    run_queue()
+
+    after = Artifact.objects.get()
+    assert (after.path, after.state) == (before.path, "ready")
+
+
+def test_other_options_make_it_anew_and_drop_the_old_file(admin_client):
+    version = dataset("dpo")
+    order(admin_client, version, "trl-dpo")
+    run_queue()
+    before = Artifact.objects.get()
+
+    order(admin_client, version, "trl-dpo", skip_invalid="on")
+    run_queue()
+
+    after = Artifact.objects.get()
+    assert after.state == "ready" and after.path != before.path
+    assert not batch_storage().exists(before.path)
+    assert after.sha256 != before.sha256 or after.bytes == before.bytes
+
+
+def test_a_failed_export_says_why_and_can_be_asked_for_again(admin_client):
+    version = dataset("dpo", "only one?")
+
+    order(admin_client, version, "openai-dpo")
+    run_queue()
+
+    failed = Artifact.objects.get()
+    page = admin_client.get(f"{ADMIN}artifact/{failed.pk}/change/").content.decode()
+    assert failed.state == "failed" and "wants 10 rows; there are 1" in failed.error
+    assert "wants 10 rows; there are 1" in page
+    order(admin_client, version, "openai-dpo")
+    assert Artifact.objects.get().state == "waiting"
+
+
+def test_a_leak_that_came_later_fails_the_export(admin_client):
+    version = dataset("dpo", "one?", "two?")
+    Item.objects.update(split_lock="gold")
+
+    order(admin_client, version, "trl-dpo")
+    run_queue()
+
+    assert "Near-duplicates" in Artifact.objects.get().error
+
+
+def test_a_task_that_runs_twice_makes_it_once(admin_client):
+    version = dataset("dpo")
+    order(admin_client, version, "trl-dpo")
+    run_queue()
+    ready = Artifact.objects.get()
+
+    make_artifact(ready.pk)
+
+    assert Artifact.objects.get().attempts == 1
+
+
+def test_nobody_takes_an_export_that_somebody_makes():
+    version = dataset("dpo")
+    held = Artifact.objects.create(
+        version=version, profile="trl-dpo", state="running", attempts=1,
+        lease_expires_at=database_now() + timedelta(seconds=60),
+    )  # fmt: skip
+
+    make_artifact(held.pk)
+    sweep_artifacts()
+
+    assert Artifact.objects.get().state == "running" and not OrmQ.objects.exists()
+
+
+def test_an_export_whose_maker_died_is_made_by_the_next_one():
+    version = dataset("dpo")
+    Artifact.objects.create(
+        version=version, profile="trl-dpo", state="running", attempts=1, rows=3,
+        path="artifacts/half.zip",
+        lease_expires_at=database_now() - timedelta(seconds=1),
+    )  # fmt: skip
+
+    sweep_artifacts()
+    run_queue()
+
+    made = Artifact.objects.get()
+    assert (made.state, made.attempts, made.rows) == ("ready", 2, 16)
+
+
+def test_an_export_that_breaks_off_again_and_again_fails():
+    version = dataset("dpo")
+    stuck = Artifact.objects.create(
+        version=version, profile="trl-dpo", state="running", attempts=3
+    )
+
+    make_artifact(stuck.pk)
+
+    assert "Broken off 3 times" in Artifact.objects.get().error
+
+
+def test_a_full_disk_is_waited_for(settings, tmp_path):
+    version = dataset("dpo")
+    row = Artifact.objects.create(version=version, profile="trl-dpo")
+    in_the_way = tmp_path / "no folder"
+    in_the_way.write_text("")
+    settings.FILE_UPLOAD_TEMP_DIR = in_the_way
+
+    make_artifact(row.pk)
+
+    assert Artifact.objects.get().state == "running"
+
+
+def test_another_projects_lead_sees_and_downloads_nothing(admin_client):
+    version = dataset("dpo")
+    order(admin_client, version, "trl-dpo")
+    run_queue()
+    artifact = Artifact.objects.get()
+    stranger = lead(reviewed(0).project)
+    reviewer = lead(version.dataset.project, "reviewer")
+    url = f"{ADMIN}artifact/{artifact.pk}/download/"
+
+    codes = [c.get(url).status_code for c in (stranger, reviewer, Client())]
+    assert codes == [404, 404, 302]
+    response: Any = lead(version.dataset.project).get(url)
+    assert response.status_code == 200 and b"".join(response.streaming_content)
+    for model in ("dataset", "datasetversion", "artifact"):
+        page = stranger.get(f"{ADMIN}{model}/")
+        assert len(page.context["cl"].result_list) == 0
+
+
+def test_another_projects_lead_freezes_and_exports_nothing():
+    version = dataset("dpo")
+    stranger = lead(reviewed(0).project)
+
+    one = stranger.post(f"{ADMIN}dataset/{version.dataset_id}/freeze/", {})
+    two = stranger.post(f"{ADMIN}datasetversion/{version.pk}/export/", {})
+    three = lead(version.dataset.project, "reviewer").get(f"{ADMIN}dataset/add/")
+
+    assert (one.status_code, two.status_code, three.status_code) == (403, 403, 302)
+
+
+@pytest.mark.parametrize("model", ["dataset", "datasetversion", "artifact"])
+@pytest.mark.parametrize("view", ["change", "delete"])
+def test_nothing_is_changed_by_hand(admin_client, model, view):
+    version = dataset("dpo")
+    Artifact.objects.create(version=version, profile="x")
+    pk = {"dataset": version.dataset_id, "datasetversion": version.pk}.get(
+        model, Artifact.objects.get().pk
+    )
+
+    response = admin_client.post(f"{ADMIN}{model}/{pk}/{view}/", {"post": "yes"})
+
+    assert response.status_code == 403
+
+
+def test_memberships_are_what_counts():
+    version = dataset("dpo")
+    client = lead(version.dataset.project)
+    Membership.objects.all().delete()
+
+    page = client.get(f"{ADMIN}datasetversion/")
+
+    assert len(page.context["cl"].result_list) == 0

@@ -1,0 +1,40 @@
+"""Examples are counted by the model's own tokenizer and template."""
+
+import importlib.util
+
+import pytest
+
+from tests.curation.datasets.exporting import dataset, export
+from tests.factories import make_model
+
+has_transformers = importlib.util.find_spec("transformers") is not None
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.vllm,
+    pytest.mark.skipif(not has_transformers, reason="transformers is not installed"),
+    # Its own warnings are none of ours.
+    pytest.mark.filterwarnings("ignore"),
+]
+
+
+def test_tokens_are_counted(tmp_path):
+    from transformers import AutoTokenizer
+
+    from demo.make_tiny_model import save_tokenizer
+
+    save_tokenizer(tmp_path)
+    make_model("tiny", engine="vllm", source=str(tmp_path))
+    dataset("sft", "def f(): pass", texts=("return 1 " * 2000, "x"))
+
+    text = export("trl-sft", tmp_path / "out", tokenizer="tiny")
+
+    messages = [
+        {"role": "user", "content": "def f(): pass"},
+        {"role": "assistant", "content": "return 1 " * 2000},
+    ]
+    rendered = AutoTokenizer.from_pretrained(tmp_path).apply_chat_template(
+        messages, tokenize=False, add_generation_prompt=False
+    )
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    count = len(tokenizer.encode(rendered, add_special_tokens=False))
+    assert f"{count} at most; 1 rows are over 1024" in text
