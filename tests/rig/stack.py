@@ -15,6 +15,18 @@ import psycopg
 from tests.rig.process import ROOT, Process
 
 PYTHON = sys.executable
+# Tests ask faster than clients do.
+UNLIMITED = {
+    f"RATE_{what}": "0"
+    for what in (
+        "BATCHES_PER_ADDRESS",
+        "BATCHES_PER_KEY",
+        "UPLOADS_PER_ADDRESS",
+        "UPLOADS_PER_KEY",
+        "LOGINS_PER_ADDRESS",
+        "LOGINS_PER_NAME",
+    )
+}
 KEYS_AT_A_TIME = 40
 _MAKE_KEYS = """
 import uuid
@@ -66,6 +78,7 @@ class Stack:
             "DATA_DIR": str(self.folder),
             "DATABASE_URL": self.url_of(self.client_url),
             "WEB_CONCURRENCY": "2",
+            **UNLIMITED,
             **self.environment,
         }
 
@@ -77,11 +90,21 @@ class Stack:
 
     def prepare(self) -> None:
         """Create and migrate the database."""
+        self.create_database()
+        self.manage("migrate", "--noinput")
+
+    def create_database(self) -> None:
+        """Create the empty database of this stack, under the name it had if any."""
         if self.server_url:
-            self._database = f"stack_{uuid.uuid4().hex[:12]}"
+            self._database = self._database or f"stack_{uuid.uuid4().hex[:12]}"
             with psycopg.connect(self.server_url, autocommit=True) as connection:
                 connection.execute(f"CREATE DATABASE {self._database}")
-        self.manage("migrate", "--noinput")
+
+    def drop_database(self) -> None:
+        """Remove it with all that is in it."""
+        if self._database:
+            with psycopg.connect(self.server_url, autocommit=True) as connection:
+                connection.execute(f"DROP DATABASE {self._database} WITH (FORCE)")
 
     def manage(self, *arguments: str) -> str:
         """Run a command and return what it printed."""
@@ -164,9 +187,7 @@ class Stack:
         """End every process, the workers first; remove database and folder."""
         for name in sorted(self.processes, key=lambda n: not n.startswith("worker")):
             self.processes[name].stop()
-        if self._database:
-            with psycopg.connect(self.server_url, autocommit=True) as connection:
-                connection.execute(f"DROP DATABASE {self._database} WITH (FORCE)")
+        self.drop_database()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def logs(self) -> str:

@@ -1,0 +1,1 @@
+"""The product as it is deployed: nginx, gunicorn, PostgreSQL, a worker."""
