@@ -12,7 +12,6 @@ Each arrow is one conditional UPDATE (id and allowed old status). If not exactly
 row changed, someone was first and nothing is done. A terminal status is final.
 """
 
-import logging
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -26,16 +25,16 @@ from accounts.models import Project
 from batches import quota
 from batches.canary import begun
 from batches.handlers.running import enlist
+from batches.metrics import note_status
 from batches.models import BatchJob, Chunk, Status
 from batches.orders import BatchOrder
 from batches.pinning import find_pinned
+from files import quota as files_quota
 from files.models import File
 from vllm_batch.environment import window_seconds
 from vllm_batch.lib.clock import database_now
-from vllm_batch.lib.errors import Conflict
+from vllm_batch.lib.errors import Conflict, QuotaExceeded
 from vllm_batch.lib.faultpoints import fault
-
-logger = logging.getLogger(__name__)
 
 CANCELLABLE = (Status.IN_PROGRESS, Status.FINALIZING)
 
@@ -70,16 +69,20 @@ def create(
 def store(batch: BatchJob, input_file: File | None = None) -> BatchJob:
     """Save a new batch, with its input file if that is new too, and ring for it.
 
-    Returns the batch that the same idempotency key made, if that one was faster.
+    Returns the batch that the same idempotency key made, if that one was faster. Raises
+    QuotaExceeded if the project may have no more.
     """
     try:
         with transaction.atomic():
+            quota.reserve_place(batch.project)
             if input_file is not None:
+                files_quota.reserve(batch.project, input_file.bytes)
                 input_file.save(force_insert=True)
             batch.save(force_insert=True)
             ring_ops(batch)
+            note_status(batch)
             fault("batch.saved")
-    except IntegrityError:
+    except (IntegrityError, QuotaExceeded):
         key, digest = batch.idempotency_key, batch.request_digest
         if known := repeated(batch.project, digest, key):
             return known
@@ -119,7 +122,7 @@ def _change(batch: BatchJob, allowed: tuple[Status, ...], **fields: Any) -> bool
         changed = rows.update(**fields)
         if changed:
             batch.refresh_from_db()
-            logger.info("batch %s is %s", batch.pk, batch.status)
+            note_status(batch)
         if changed and batch.is_terminal and not batch.is_dry_run:
             enlist(batch)
     return changed == 1

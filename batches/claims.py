@@ -11,6 +11,7 @@ from django.db.models import Case, F, QuerySet, When
 from django.db.models.functions import Now
 
 from batches.lines import is_done
+from batches.metrics import note_claim
 from batches.models import Chunk
 from batches.segments import Claim
 from vllm_batch.lib.faultpoints import fault
@@ -39,6 +40,7 @@ def claim_next(owner: str, seconds: int, candidates: QuerySet[Chunk]) -> Chunk |
             **_suspicion(chunk, owner),
         )
         if changed:
+            note_claim(chunk, owner)
             fault("chunk.claimed")
             chunk.refresh_from_db(fields=CLAIMED_FIELDS)
             return chunk

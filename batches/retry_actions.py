@@ -21,7 +21,7 @@ from files.reserve import is_reached
 from vllm_batch.environment import window_seconds
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
-from vllm_batch.lib.errors import Conflict, InsufficientStorage
+from vllm_batch.lib.errors import Conflict, InsufficientStorage, QuotaExceeded
 
 
 def retry(
@@ -30,8 +30,8 @@ def retry(
     """Make a batch of the parent's failed lines that the order chooses.
 
     It goes through validation as any batch does. The same idempotency key with the same
-    order returns the first one. Raises Conflict if the parent is not there for it, and
-    InvalidRequest if the order fits no line.
+    order returns the first one. Raises Conflict if the parent is not there for it,
+    InvalidRequest if the order fits no line, and QuotaExceeded.
     """
     digest = order.digest(parent.pk)
     known = actions.repeated(parent.project, digest, idempotency_key)
@@ -47,7 +47,7 @@ def retry(
     batch.idempotency_key, batch.request_digest = idempotency_key, digest
     try:
         stored = actions.store(batch, file)
-    except (IntegrityError, Conflict):
+    except (IntegrityError, Conflict, QuotaExceeded):
         discard(file)
         raise
     if stored is not batch:  # somebody with the same key was faster

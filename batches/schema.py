@@ -133,7 +133,7 @@ CREATE = tagged(
     "createBatch",
     request={"application/json": _ORDER},
     parameters=[_IDEMPOTENCY_KEY],
-    responses=answers(BatchObjectSchema, 400, 404, 409, 413, 415),
+    responses=answers(BatchObjectSchema, 400, 404, 409, 413, 415, 429),
 )
 RETRIEVE = tagged(
     "Batches",
@@ -167,7 +167,7 @@ RETRY = tagged(
     "retryBatch",
     parameters=[*_ID, _IDEMPOTENCY_KEY],
     request={"application/json": _RETRY},
-    responses=answers(BatchObjectSchema, 400, 404, 409, 413, 415, 507),
+    responses=answers(BatchObjectSchema, 400, 404, 409, 413, 415, 429, 507),
 )
 MANIFEST = tagged(
     "Batches",

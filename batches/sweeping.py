@@ -6,6 +6,7 @@ from django_q.tasks import async_task
 
 from batches.actions import ring_workers
 from batches.handlers.lanes import is_work_due
+from batches.handlers.webhook import progress
 from batches.models import BatchJob, Chunk
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
@@ -18,6 +19,8 @@ def sweep() -> None:
         _ring_once("ops", "batches.tasks.attend_waiting")
     if is_work_due():
         _ring_once("ops", "batches.tasks.run_handlers")
+    if progress.waiting().exists():
+        _ring_once("ops", "batches.tasks.tell_progress")
     if Chunk.objects.claimable(now).exists() and not _is_rung("gpu"):
         ring_workers()
 

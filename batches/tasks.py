@@ -16,6 +16,7 @@ from django.utils.module_loading import import_string
 from batches import actions, ops_lease
 from batches.finalizing import finalize
 from batches.handlers.lanes import open_lanes
+from batches.handlers.webhook.progress import tell_waiting
 from batches.ingest import ingest
 from batches.models import BatchJob, Status
 from batches.purging import purge_files, purge_litter
@@ -24,6 +25,7 @@ from batches.stored import find_lost
 from files.litter import purge_incoming
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.errors import is_database_away
+from vllm_batch.lib.logs import working_on
 
 logger = logging.getLogger(__name__)
 
@@ -37,11 +39,13 @@ def attend(batch_id: str) -> None:
     batch = BatchJob.objects.needing_ops(database_now()).filter(pk=batch_id).first()
     if batch is None or not ops_lease.lease(batch, OPS_LEASE_SECONDS):
         return
-    try:
-        _advance(batch)
-    except Exception as error:  # noqa: BLE001 - the edge: no batch may stay stuck
-        logger.exception("batch %s could not be attended to", batch.pk)
-        _wait_or_break_off(batch, error)
+    ids = {"request_id": batch.request_id, "project": str(batch.project_id)}
+    with working_on(batch_id=batch.pk, **ids):
+        try:
+            _advance(batch)
+        except Exception as error:  # noqa: BLE001 - the edge: no batch may stay stuck
+            logger.exception("batch %s could not be attended to", batch.pk)
+            _wait_or_break_off(batch, error)
 
 
 def _wait_or_break_off(batch: BatchJob, error: Exception) -> None:
@@ -82,6 +86,11 @@ def attend_waiting() -> None:
 def run_handlers() -> None:
     """Run result handlers and send webhooks that are due, each in its own lane."""
     open_lanes()
+
+
+def tell_progress() -> None:
+    """Make webhooks of the milestones that running batches have passed."""
+    tell_waiting()
 
 
 def purge() -> None:

@@ -41,6 +41,8 @@ class BatchViewSet(ApiViewSet):
         # What it gives is what downloads give.
         "results": "files:read",
     }
+    # A retry makes a batch, too.
+    rates = {"create": "batches", "retry": "batches"}
 
     def _batch(self, batch_id: str) -> BatchJob:
         batches = BatchJob.objects.of(self.project)

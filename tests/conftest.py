@@ -1,10 +1,22 @@
 """Fixtures of all tests; processes are in `tests/rig`."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.rig.stack import Stack
+
+
+@pytest.fixture(autouse=True)
+def unhurried(settings: Any) -> None:
+    """Limit no rate: tests ask faster than clients do. `tests/limits` sets its own."""
+    off = {
+        name: 0
+        for name in type(settings.VLLM_BATCH).model_fields
+        if name[:5] == "RATE_"
+    }
+    settings.VLLM_BATCH = settings.VLLM_BATCH.model_copy(update=off)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,8 @@
 # Tests against the real Label Studio, in a virtual environment of its own (1 GB): it
 # needs another Django than ours in places. The environment and a migrated database stay
 # in LABEL_STUDIO_VENV, outside the repository, for the next run.
+#
+# `tests/label_studio.sh install` makes these two and tests nothing; it may be cut off.
 set -eu
 cd "$(dirname "$0")/.."
 bin=${VENV:-.venv}/bin
@@ -15,6 +17,9 @@ if [ ! -e "$LABEL_STUDIO_VENV/.complete-$version" ]; then
   "$LABEL_STUDIO_VENV/bin/python" -m pip install -q --disable-pip-version-check \
     -r tests/label_studio/requirements.txt
   touch "$LABEL_STUDIO_VENV/.complete-$version"
+fi
+if [ "${1:-}" = install ]; then
+  exec "$bin/python" -m tests.label_studio.server
 fi
 DATA_DIR=$(mktemp -d)
 export DATA_DIR

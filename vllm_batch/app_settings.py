@@ -48,7 +48,7 @@ ENGINES = {
 # Result handlers besides those that apps register in `result_handlers.py`.
 RESULT_HANDLERS = ["batches.handlers.webhook.handler.WebhookHandler"]
 
-# In which forms training data can be exported; curation/exporters/base.py is the manual.
+# In which forms training data is exported; the manual is curation/exporters/base.py.
 CURATION_EXPORTERS = [
     "curation.exporters.openai.OpenAISft",
     "curation.exporters.openai.OpenAIDpo",
@@ -66,6 +66,7 @@ CURATION_EXPORTERS = [
 # What the ops queue does once a minute, besides freeing storage.
 CHORES = [
     "curation.review.actions.leases.sweep_leases",
+    "accounts.limiting.counters.sweep_counters",
     "curation.datasets.artifacts.sweep_artifacts",
 ]
 

@@ -39,7 +39,9 @@ def window_seconds(window: str) -> int:
     return int(match[1]) * _UNITS[match[2]]
 
 
-class Environment(GpuEnvironment, LabelStudioEnvironment, WallEnvironment, MonitoringEnvironment):
+class Environment(
+    GpuEnvironment, LabelStudioEnvironment, WallEnvironment, MonitoringEnvironment
+):
     """What the environment may set; a bad value stops the start."""
 
     model_config = SettingsConfigDict(case_sensitive=True, extra="ignore")

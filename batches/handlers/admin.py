@@ -11,7 +11,7 @@ from unfold.admin import ModelAdmin
 
 from batches.handlers.replaying import replay
 from batches.handlers.webhook import actions
-from batches.handlers.webhook.events import EVENT_TYPES
+from batches.handlers.webhook.events import END_TYPES, EVENT_TYPES
 from batches.handlers.webhook.targets import UnsafeUrl, check_url
 from batches.handlers.webhook.testing import send_sample
 from batches.models import Attempt, HandlerRun, WebhookDelivery, WebhookEndpoint
@@ -86,7 +86,7 @@ class WebhookEndpointForm(ModelForm):  # type: ignore[type-arg]
     event_types = MultipleChoiceField(
         choices=[(name, name) for name in EVENT_TYPES],
         widget=CheckboxSelectMultiple,
-        initial=EVENT_TYPES,
+        initial=END_TYPES,
     )
 
     class Meta:

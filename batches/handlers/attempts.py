@@ -5,7 +5,10 @@
        └───────────┘
 
 Each arrow is one conditional UPDATE. A claim counts the attempt and takes a lease; the
-count is the fence: who comes back after another one took over changes nothing.
+count is the fence: who comes back after the lease changes nothing.
+
+A lease that ran out is a failed attempt like any other, with its wait: whatever killed
+the process may do so again and again, and its other rows must outlast it.
 """
 
 import random
@@ -23,14 +26,21 @@ A = TypeVar("A", bound=Attempt)
 
 JITTER = 0.1
 LONGEST_ERROR = 2000
+DIED = "The process ended, or lost its database, in the middle of it."
 _random = random.SystemRandom()
 
 
-def claim(due: QuerySet[A], seconds: float) -> A | None:
-    """Take the row of `due` that waited longest, for so long; None if there is none."""
-    rows = due.order_by("next_attempt_at", "pk")
+def claim(due: QuerySet[A], seconds: float, waits: Sequence[int]) -> A | None:
+    """Take the row of `due` that waited longest, for so long; None if there is none.
+
+    Rows that were held by somebody who died are given the wait before their next try.
+    """
+    for lost in due.filter(status=AttemptStatus.RUNNING)[:10]:
+        fail(lost, DIED, next_wait(waits, lost.attempts), is_lost=True)
+    waiting = due.filter(status=AttemptStatus.PENDING)
+    rows = waiting.order_by("next_attempt_at", "pk")
     for pk in list(rows.values_list("pk", flat=True)[:10]):
-        taken = due.filter(pk=pk).update(
+        taken = waiting.filter(pk=pk).update(
             status=AttemptStatus.RUNNING,
             attempts=F("attempts") + 1,
             lease_expires_at=Now() + timedelta(seconds=seconds),
@@ -40,9 +50,10 @@ def claim(due: QuerySet[A], seconds: float) -> A | None:
     return None
 
 
-def _held(row: A) -> QuerySet[A]:
+def _held(row: A, *, is_lost: bool = False) -> QuerySet[A]:
     rows: QuerySet[A] = type(row)._base_manager.all()
-    return rows.filter(pk=row.pk, status=AttemptStatus.RUNNING, attempts=row.attempts)
+    held = rows.filter(pk=row.pk, status=AttemptStatus.RUNNING, attempts=row.attempts)
+    return held.filter(lease_expires_at__lt=Now()) if is_lost else held
 
 
 def renew(row: Attempt, seconds: float) -> bool:
@@ -56,31 +67,45 @@ def succeed(row: Attempt, **fields: Any) -> bool:
     return _end(row, AttemptStatus.SUCCEEDED, last_error="", **fields)
 
 
-def bury(row: Attempt, error: str, **fields: Any) -> bool:
+def bury(row: Attempt, error: str, *, is_lost: bool = False, **fields: Any) -> bool:
     """Note that there is no point in trying again; False if another one has it."""
-    error = error[:LONGEST_ERROR].replace("\0", "�")
-    return _end(row, AttemptStatus.DEAD, last_error=error, **fields)
+    fields["last_error"] = _storable(error)
+    return _end(row, AttemptStatus.DEAD, is_lost=is_lost, **fields)
 
 
-def _end(row: Attempt, status: AttemptStatus, **fields: Any) -> bool:
+def _end(
+    row: Attempt, status: AttemptStatus, *, is_lost: bool = False, **fields: Any
+) -> bool:
     fields |= {"status": status, "ended_at": Now(), "lease_expires_at": None}
-    return _held(row).update(**fields) == 1
+    return _held(row, is_lost=is_lost).update(**fields) == 1
 
 
-def fail(row: Attempt, error: str, wait: float | None, **fields: Any) -> bool:
-    """Note why it failed, and try again after `wait` seconds; never if that is None."""
+def _storable(error: str) -> str:
+    return error[:LONGEST_ERROR].replace("\0", "�")
+
+
+def fail(
+    row: Attempt,
+    error: str,
+    wait: float | None,
+    *,
+    is_lost: bool = False,
+    **fields: Any,
+) -> bool:
+    """Note why it failed, and try again after `wait` seconds; never if that is None.
+
+    `is_lost` tells that not the holder says so: then only if its lease has run out.
+    """
     if wait is None:
-        return bury(row, error, **fields)
-    return (
-        _held(row).update(
-            status=AttemptStatus.PENDING,
-            next_attempt_at=Now() + timedelta(seconds=wait),
-            lease_expires_at=None,
-            last_error=error[:LONGEST_ERROR].replace("\0", "�"),
-            **fields,
-        )
-        == 1
+        return bury(row, error, is_lost=is_lost, **fields)
+    changed = _held(row, is_lost=is_lost).update(
+        status=AttemptStatus.PENDING,
+        next_attempt_at=Now() + timedelta(seconds=wait),
+        lease_expires_at=None,
+        last_error=_storable(error),
+        **fields,
     )
+    return changed == 1
 
 
 def next_wait(waits: Sequence[int], attempts: int) -> float | None:

@@ -13,15 +13,16 @@ from batches.handlers import attempts
 from batches.handlers.base import GiveUp, ResultHandler
 from batches.handlers.registry import find_handlers
 from batches.handlers.results import StoredResults, metadata_of
+from batches.metrics import HANDLER_RUNS
 from batches.models import BatchJob, HandlerRun
 from batches.models.handler_run import HandlerRunQuerySet
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
+from vllm_batch.lib.logs import note, working_on
 
 logger = logging.getLogger(__name__)
 
 LEASE_SECONDS = 60
-CRASHED = "The process ended while the handler ran, each time it was tried."
 
 
 def ring_handlers() -> None:
@@ -56,33 +57,35 @@ def due_runs() -> HandlerRunQuerySet:
 
 def run_next(name: str) -> bool:
     """Run what waited longest for one handler; False if nothing is due."""
-    run = attempts.claim(due_runs().filter(handler=name), LEASE_SECONDS)
+    waits = conf().HANDLER_RETRY_SECONDS
+    run = attempts.claim(due_runs().filter(handler=name), LEASE_SECONDS, waits)
     if run is None:
         return False
-    waits = conf().HANDLER_RETRY_SECONDS
-    if run.attempts > len(waits) + 1:
-        attempts.bury(run, CRASHED)
-        return True
-    with _kept(run):
+    with _kept(run), working_on(batch_id=run.batch_id):
         _try(run, find_handlers()[name], attempts.next_wait(waits, run.attempts))
     return True
 
 
 def _try(run: HandlerRun, handler: type[ResultHandler], wait: float | None) -> None:
     batch = BatchJob.objects.select_related("project").get(pk=run.batch_id)
+    note(request_id=batch.request_id, project=str(batch.project_id))
     results, metadata = StoredResults(batch), metadata_of(batch)
     try:
         done = handler().handle(batch.pk, results, metadata)
     except GiveUp as error:
+        outcome = "gave_up"
         attempts.bury(run, str(error))
     except Exception as error:  # noqa: BLE001 - the edge: a plug-in's fault is its own
+        outcome = "failed"
         logger.exception("handler %s failed for %s", run.handler, run.batch_id)
         attempts.fail(run, f"{type(error).__name__}: {error}", wait)
     else:
+        outcome = "succeeded" if done else "failed"
         if done:
             attempts.succeed(run)
         else:
             attempts.fail(run, f"handle() returned {done!r} and not True.", wait)
+    HANDLER_RUNS.labels(run.handler, outcome).inc()
 
 
 @contextmanager

@@ -20,9 +20,9 @@ OPEN = (AttemptStatus.PENDING, AttemptStatus.RUNNING)
 
 
 def is_due(now: datetime) -> Q:
-    """Return the condition for rows whose time has come and that nobody holds.
+    """Return the condition for rows that somebody has to look at now.
 
-    Whoever holds a row past its lease is taken for dead.
+    Their time has come, or whoever holds them is past the lease and taken for dead.
     """
     return Q(status=AttemptStatus.PENDING, next_attempt_at__lte=now) | Q(
         status=AttemptStatus.RUNNING, lease_expires_at__lt=now

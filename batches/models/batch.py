@@ -8,6 +8,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from accounts.models import Project
 from batches.models.chunk import Chunk
 from vllm_batch.lib.ids import new_id
+from vllm_batch.lib.logs import current_request_id
 
 
 def new_batch_id() -> str:
@@ -99,6 +100,10 @@ class BatchJob(models.Model):
     output_expires_seconds = models.PositiveIntegerField(null=True)
     idempotency_key = models.CharField(max_length=255, null=True)
     request_digest = models.CharField(max_length=64)
+    # Of the HTTP request that made it: the worker's log and the engine call have it.
+    request_id = models.CharField(
+        max_length=64, default=current_request_id, db_default=""
+    )
 
     status = models.CharField(
         max_length=16, choices=Status.choices, default=Status.VALIDATING
@@ -136,6 +141,8 @@ class BatchJob(models.Model):
     invalid_output = models.PositiveIntegerField(default=0)
     # Lines that got the answer of an equal line of the batch without running.
     folded = models.PositiveIntegerField(default=0)
+    # The last milestone that webhooks were told of, in percent; 0 for none.
+    milestone = models.PositiveSmallIntegerField(default=0, db_default=0)
     input_tokens = models.BigIntegerField(default=0)
     cached_tokens = models.BigIntegerField(default=0)
     output_tokens = models.BigIntegerField(default=0)

@@ -12,7 +12,7 @@ from tests.rig.chromium import ARGUMENTS, find_chromium
 
 __all__ = ["configure", "quick_passwords", "storage"]
 # Playwright runs an event loop in the tests' thread; the tests are not async.
-os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+ASYNC_UNSAFE = "DJANGO_ALLOW_ASYNC_UNSAFE"
 SECONDS = 1000
 
 
@@ -28,12 +28,16 @@ def chromium() -> Iterator[Any]:
         pytest.skip("there is no Chromium")
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program, headless=True, args=ARGUMENTS
-        )
-        yield browser
-        browser.close()
+    os.environ[ASYNC_UNSAFE] = "true"
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=program, headless=True, args=ARGUMENTS
+            )
+            yield browser
+            browser.close()
+    finally:
+        del os.environ[ASYNC_UNSAFE]
 
 
 @pytest.fixture

@@ -1,5 +1,10 @@
-"""Two workers on one database share batches; nothing runs twice, nothing is lost."""
+"""Two workers on one database share batches; nothing runs twice, nothing is lost.
 
+Each milestone of such a batch is told once, too.
+"""
+
+import json
+import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -7,6 +12,7 @@ import httpx
 import pytest
 
 from tests.conformance.client import Api, jsonl, line
+from tests.rig.receiver import Receiver, receiving
 from tests.rig.stack import Stack
 
 pytestmark = [pytest.mark.conformance, pytest.mark.timeout(300)]
@@ -21,6 +27,8 @@ def stack() -> Iterator[Stack]:
         WORKER_WINDOW="8",
         # The second worker joins at once: it has nothing else to do.
         WORKER_QUANTUM_SECONDS="1",
+        WEBHOOK_ALLOW_HTTP="true",
+        WEBHOOK_ALLOWED_HOSTS="127.0.0.1:*",
     )
     try:
         stack.prepare()
@@ -31,7 +39,16 @@ def stack() -> Iterator[Stack]:
         stack.stop()
 
 
-def test_two_workers_share_three_batches(stack: Stack, api: Api):
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Who hears of milestones."""
+    with receiving(200) as receiver:
+        yield receiver
+
+
+def test_two_workers_share_three_batches(stack: Stack, api: Api, receiver: Receiver):
+    hook = {"name": "ours", "url": receiver.url, "event_types": ["batch.progress"]}
+    api.client.post("/webhook_endpoints", body=hook, cast_to=object)
     batches = []
     for number in range(3):
         items = [
@@ -55,6 +72,18 @@ def test_two_workers_share_three_batches(stack: Stack, api: Api):
     calls: dict[str, int] = httpx.get(f"{stack.stub_url}/_calls").json()
     assert Counter(calls.values()) == {1: 3 * LINES}
     assert all(done for done in _done_by_slot(stack))
+    told = [(batch, percent) for batch in batches for percent in (25, 50, 75)]
+    assert _told(receiver, len(told)) == Counter(told)
+
+
+def _told(receiver: Receiver, count: int) -> Counter[tuple[str, int]]:
+    """Wait for so many events, and a little longer for one too many."""
+    ends_at = time.monotonic() + 60
+    while len(receiver.posts) < count and time.monotonic() < ends_at:
+        time.sleep(0.1)
+    time.sleep(2)
+    data = [json.loads(post.body)["data"] for post in receiver.posts]
+    return Counter((one["id"], one["percent"]) for one in data)
 
 
 def _done_by_slot(stack: Stack) -> list[int]:

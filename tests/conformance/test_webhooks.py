@@ -148,7 +148,7 @@ def test_the_sdk_manages_endpoints(api: Api, receiver: Receiver):
         (event,) = events(api, receiver, secret)
         assert event.type == "batch.failed"
     assert [item.id for item in webhooks.list()] == [made.id]
-    assert webhooks.event_types.list().data == EVENTS
+    assert webhooks.event_types.list().data == [*EVENTS, "batch.progress"]
     assert webhooks.delete(made.id).deleted
     with pytest.raises(openai.NotFoundError):
         webhooks.retrieve(made.id)

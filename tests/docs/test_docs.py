@@ -71,11 +71,11 @@ def shown(default: object) -> str:
 
 
 def settings_rows() -> dict[str, list[str]]:
-    """Return the rows of both pages of settings."""
-    pages = ("settings.md", "settings-worker.md")
-    tables = [table_rows(REFERENCE / page) for page in pages]
-    assert not set(tables[0]) & set(tables[1])
-    return tables[0] | tables[1]
+    """Return the rows of all pages of settings."""
+    tables = [table_rows(page) for page in sorted(REFERENCE.glob("settings*.md"))]
+    rows = {name: row for table in tables for name, row in table.items()}
+    assert len(rows) == sum(map(len, tables))
+    return rows
 
 
 @pytest.mark.parametrize("name", Environment.model_fields)

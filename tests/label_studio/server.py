@@ -15,7 +15,7 @@ import requests
 from tests.rig.process import Process
 
 TOKEN = "0123456789012345678901234567890123456789"
-EMAIL = "annotator@example.com"
+EMAIL, PASSWORD = "annotator@example.com", "pass-word-1"
 START_SECONDS = 280
 QUIET = {
     "COLLECT_ANALYTICS": "false",
@@ -65,7 +65,7 @@ class Server:
         program = str(venv() / "bin" / "label-studio")
         command = [
             program, "start", "--no-browser", "--internal-host", "127.0.0.1",
-            "--port", str(self.port), "--username", EMAIL, "--password", "pass-word-1",
+            "--port", str(self.port), "--username", EMAIL, "--password", PASSWORD,
             "--user-token", TOKEN, "--enable-legacy-api-token",
         ]  # fmt: skip
         env = {**inherited, **QUIET, **own}
@@ -134,3 +134,8 @@ def _free_port() -> int:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]
     return port
+
+
+if __name__ == "__main__":
+    # Migrates, if that was not done before.
+    shutil.rmtree(Server().folder)

@@ -22,11 +22,14 @@ class RigConfig(AppConfig):
         from django_q.signals import post_spawn
 
         from batches import tasks
+        from batches.handlers import running
+        from batches.handlers.webhook import delivering
         from workers import processes, supervisor, symptoms
 
         processes.LONGEST_PAUSE_SECONDS = 1.0
         symptoms.GRACE_SECONDS = 2.0
         supervisor.DATABASE_SECONDS = 5
+        running.LEASE_SECONDS = delivering.LEASE_SECONDS = 4
         tasks.OPS_LEASE_SECONDS = int(os.environ.get("RIG_OPS_LEASE_SECONDS", "3"))
         if skew := int(os.environ.get("RIG_SKEW_SECONDS", "0")):
             real_now = timezone.now

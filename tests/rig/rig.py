@@ -23,6 +23,11 @@ SETTINGS = {
     "WORKER_DRAIN_SECONDS": "20",
     "BATCH_CHUNK_LINES": "200",
     "DATABASE_STATEMENT_SECONDS": "5",
+    # Each twice the one before, roughly as they are, in seconds instead of hours.
+    "HANDLER_RETRY_SECONDS": "1,2,4,8,16,32",
+    "WEBHOOK_RETRY_SECONDS": "1,2,4,8,16,32,32,32,32",
+    "WEBHOOK_ALLOW_HTTP": "true",
+    "WEBHOOK_ALLOWED_HOSTS": "127.0.0.1:*",
 }
 
 

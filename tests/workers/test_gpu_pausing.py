@@ -1,5 +1,6 @@
 """A slot whose card is unwell: it pauses, says so, and goes on by itself."""
 
+import asyncio
 import os
 import threading
 import time
@@ -43,6 +44,8 @@ class Noted(StubEngine):
         posts.append(url)
         if hook := hooks.get(len(posts)):
             await in_thread(hook)
+        # Each line takes a moment: the card must be looked at before all are through.
+        await asyncio.sleep(0.02)
         return await super().post(url, body)
 
     async def stop(self) -> None:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from django.contrib.admin.utils import quote
 from django.test import Client
 
 from accounts.models import Project
@@ -229,7 +230,7 @@ def test_other_batches_run_while_one_is_paused(client, project):
 def test_the_admin_shows_it_and_runs_the_batch_again(admin_client, project):
     batch = ran(project, max_model_len=512)
 
-    page = admin_client.get(f"{BATCHES}{batch.pk}/change/").content.decode()
+    page = admin_client.get(f"{BATCHES}{quote(batch.pk)}/change/").content.decode()
     form = {"action": "run_again", "_selected_action": [batch.pk]}
     answer = admin_client.post(BATCHES, form, follow=True).content.decode()
 

@@ -11,8 +11,8 @@ import json
 import logging
 import multiprocessing
 import os
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +21,7 @@ from workers.engines.base import Answer, Engine, EngineDead, EngineStartFailed
 from workers.engines.vllm_endpoints import Endpoints
 from workers.engines.vllm_exchange import Exchange, scope_of
 from workers.engines.vllm_failures import is_lasting, refuse_arguments
+from workers.engines.vllm_logging import loggers_kept
 from workers.engines.vllm_sleep import fall_asleep, wake_up, weight_bytes
 
 logger = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class VllmEngine(Engine):
         """Load the model; raises EngineStartFailed with vLLM's own reason."""
         before = set(multiprocessing.active_children())
         try:
-            with _loggers_kept():
+            with loggers_kept():
                 await self._start()
         except (Exception, SystemExit) as error:
             raise EngineStartFailed(
@@ -147,12 +148,27 @@ class VllmEngine(Engine):
         """Answer one request; cancelling the call aborts it in the engine."""
         if self._app is None or self._endpoints is None:
             raise EngineDead(f"the engine of {self.model} is not started")
-        answer = await self._endpoints.call(url, body)
+        answer = await self._call(self._endpoints, url, body)
         if answer is None and not self._client.errored:
             answer = await self._ask(self._app, url, body)
         if answer is None or self._client.errored:
             raise EngineDead(f"the engine core of {self.model} died")
         return answer
+
+    async def _call(self, endpoints: Endpoints, url: str, body: bytes) -> Answer | None:
+        """Call the endpoint's function, in a task of its own.
+
+        vLLM turns a cancellation into an answer ("Client disconnected"), which must not
+        be taken for the line's.
+        """
+        call = asyncio.ensure_future(endpoints.call(url, body))
+        try:
+            await asyncio.wait({call})
+        except asyncio.CancelledError:
+            call.cancel()
+            self._let_leave(call)
+            raise
+        return call.result()
 
     async def _ask(self, app: App, url: str, body: bytes) -> Answer:
         """Send a request through vLLM's whole app."""
@@ -173,6 +189,9 @@ class VllmEngine(Engine):
     def _give_up(self, call: "asyncio.Future[None]", exchange: Exchange) -> None:
         """Let vLLM abort a request whose client is gone: it watches for that."""
         exchange.disconnect()
+        self._let_leave(call)
+
+    def _let_leave(self, call: "asyncio.Future[Any]") -> None:
         task = asyncio.ensure_future(_finish(call))
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
@@ -226,23 +245,6 @@ class VllmEngine(Engine):
         await asyncio.to_thread(_end_children, self._children)
 
 
-@contextmanager
-def _loggers_kept() -> Iterator[None]:
-    """Undo what vLLM's start does to loggers not its own: switched off, or silenced."""
-    level = logging.root.level
-    loggers = [
-        logger
-        for logger in logging.root.manager.loggerDict.values()
-        if isinstance(logger, logging.Logger) and not logger.disabled
-    ]
-    try:
-        yield
-    finally:
-        logging.root.setLevel(level)
-        for logger in loggers:
-            logger.disabled = False
-
-
 def _end_children(children: set[Any]) -> None:
     """Wait for the engine core's process, which ends on its own, or kill it."""
     for child in children:
@@ -252,7 +254,7 @@ def _end_children(children: set[Any]) -> None:
             child.join()
 
 
-async def _finish(call: "asyncio.Future[None]") -> None:
+async def _finish(call: "asyncio.Future[Any]") -> None:
     await asyncio.wait({call})
     if not call.cancelled():
         call.exception()  # seen, so that asyncio does not complain

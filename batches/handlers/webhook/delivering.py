@@ -14,10 +14,12 @@ from batches.handlers.webhook import signing
 from batches.handlers.webhook.actions import disable
 from batches.handlers.webhook.sending import NoAnswer, Reply, post
 from batches.handlers.webhook.targets import UnsafeUrl
+from batches.metrics import WEBHOOKS
 from batches.models import WebhookDelivery, WebhookEndpoint
 from batches.models.webhook_delivery import WebhookDeliveryQuerySet
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
+from vllm_batch.lib.logs import working_on
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +28,6 @@ GONE = 410
 # After so many failures in a row an endpoint is left alone, longer each time.
 MOST_FAILURES = 5
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 60, 3600
-CRASHED = "The process ended while it sent this, each time it was tried."
 
 
 @dataclass(frozen=True)
@@ -50,16 +51,15 @@ def due_deliveries() -> WebhookDeliveryQuerySet:
 def deliver_next(endpoint_id: str) -> bool:
     """Try what waited longest for one endpoint; False if nothing is due."""
     due = due_deliveries().filter(endpoint=endpoint_id)
-    delivery = attempts.claim(due, LEASE_SECONDS)
+    delivery = attempts.claim(due, LEASE_SECONDS, conf().WEBHOOK_RETRY_SECONDS)
     if delivery is None:
         return False
-    if delivery.attempts > len(conf().WEBHOOK_RETRY_SECONDS) + 1:
-        attempts.bury(delivery, CRASHED)
-        return True
     endpoint = WebhookEndpoint.objects.get(pk=endpoint_id)
     body = delivery.body.encode()
-    outcome = send(endpoint, delivery.webhook_id, body)
-    _note(delivery, endpoint, outcome)
+    with working_on(batch_id=delivery.batch_id):
+        outcome = send(endpoint, delivery.webhook_id, body)
+        _note(delivery, endpoint, outcome)
+    WEBHOOKS.labels("succeeded" if outcome.is_success else "failed").inc()
     return True
 
 

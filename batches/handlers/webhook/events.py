@@ -1,4 +1,7 @@
-"""The events that are sent: thin, so the receiver fetches the batch (contract 10.1)."""
+"""The events that are sent: thin, so the receiver fetches the batch (contract 10.1).
+
+`batch.progress` is ours: OpenAI has none for a batch that still runs.
+"""
 
 import json
 from datetime import datetime
@@ -8,7 +11,9 @@ from vllm_batch.lib.clock import unix
 from vllm_batch.lib.ids import derived_id
 
 ENDS = (Status.COMPLETED, Status.FAILED, Status.EXPIRED, Status.CANCELLED)
-EVENT_TYPES = tuple(f"batch.{status}" for status in ENDS)
+END_TYPES = tuple(f"batch.{status}" for status in ENDS)
+PROGRESS = "batch.progress"
+EVENT_TYPES = (*END_TYPES, PROGRESS)
 
 
 def event_type_of(batch: BatchJob) -> str:
@@ -23,13 +28,15 @@ def event_of(batch: BatchJob) -> str:
     return event(event_id, event_type_of(batch), moment, batch.pk)
 
 
-def event(event_id: str, event_type: str, moment: datetime, batch_id: str) -> str:
-    """Return an event as it is sent."""
+def event(
+    event_id: str, event_type: str, moment: datetime, batch_id: str, **data: int
+) -> str:
+    """Return an event as it is sent, with what it tells beside the batch's id."""
     body = {
         "id": event_id,
         "object": "event",
         "created_at": unix(moment),
         "type": event_type,
-        "data": {"id": batch_id},
+        "data": {"id": batch_id, **data},
     }
     return json.dumps(body, separators=(",", ":"))

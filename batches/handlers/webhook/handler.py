@@ -3,6 +3,7 @@
 from batches.handlers.base import BatchMetadata, ResultHandler, Results
 from batches.handlers.running import ring_handlers
 from batches.handlers.webhook.events import event_of, event_type_of
+from batches.handlers.webhook.progress import tell
 from batches.models import BatchJob, WebhookDelivery, WebhookEndpoint
 from vllm_batch.lib.ids import derived_id
 
@@ -22,6 +23,8 @@ class WebhookHandler(ResultHandler):
     def handle(self, batch_id: str, results: Results, metadata: BatchMetadata) -> bool:
         """Make the deliveries; those that are there already stay as they are."""
         batch = BatchJob.objects.select_related("project").get(pk=batch_id)
+        # It may have ended sooner than the sweeper looked.
+        tell(batch_id)
         wanted = event_type_of(batch)
         endpoints = WebhookEndpoint.objects.of(batch.project).visible()
         deliveries = [

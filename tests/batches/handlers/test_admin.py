@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.admin.utils import quote
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from batches.handlers.running import run_next
 from batches.models import HandlerRun, WebhookDelivery, WebhookEndpoint
@@ -48,7 +51,7 @@ def test_adding_an_endpoint_shows_its_secret_once(admin_client):
     assert (endpoint.project, endpoint.event_types) == (project, EVENTS)
     pages = [
         admin_client.get(ENDPOINTS),
-        admin_client.get(f"{ENDPOINTS}{endpoint.pk}/change/"),
+        admin_client.get(f"{ENDPOINTS}{quote(endpoint.pk)}/change/"),
     ]
     assert not any(endpoint.secret in page.content.decode() for page in pages)
     assert not any(endpoint.secret in str(row) for row in LogEntry.objects.values())
@@ -68,7 +71,7 @@ def test_changing_one_keeps_its_project_and_secret(admin_client):
     data = form(name="new", project=make_project().pk)
     data.pop("is_enabled")
 
-    admin_client.post(f"{ENDPOINTS}{endpoint.pk}/change/", data)
+    admin_client.post(f"{ENDPOINTS}{quote(endpoint.pk)}/change/", data)
 
     changed = WebhookEndpoint.objects.get()
     assert (changed.name, changed.is_enabled) == ("new", False)
@@ -80,7 +83,8 @@ def test_deleting_one_keeps_its_row_without_secrets(admin_client):
     make_ended(GOOD, project=endpoint.project)
     run_next("webhook")
 
-    admin_client.post(f"{ENDPOINTS}{endpoint.pk}/delete/", {"post": "yes"})
+    path = f"{ENDPOINTS}{quote(endpoint.pk)}/delete/"
+    admin_client.post(path, {"post": "yes"})
 
     kept = WebhookEndpoint.objects.get()
     assert kept.deleted_at and not kept.secret
@@ -150,12 +154,15 @@ def test_a_run_is_run_again(admin_client):
     assert "1 runs were queued" in page and run.status == "pending"
 
 
-def test_the_lists_need_no_query_a_row(admin_client, django_assert_max_num_queries):
-    for _ in range(3):
+def test_the_lists_need_no_query_a_row(admin_client):
+    def queries() -> int:
         make_ended(GOOD)
+        with CaptureQueriesContext(connection) as seen:
+            admin_client.get(RUNS)
+        return len(seen)
 
-    with django_assert_max_num_queries(12):
-        admin_client.get(RUNS)
+    queries()
+    assert queries() == queries()
 
 
 def replay(*arguments: str, **options: Any) -> str:

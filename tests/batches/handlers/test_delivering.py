@@ -164,11 +164,13 @@ def test_gone_disables_the_endpoint(replies):
 
 def test_what_a_dead_process_held_is_sent_again(replies):
     row = make_delivery()
-    held = attempts.claim(due_deliveries(), 60)
+    held = attempts.claim(due_deliveries(), 60, [5])
     assert held is not None and not deliver_next(row.endpoint_id)
     WebhookDelivery.objects.update(lease_expires_at=database_now() - MINUTE)
     replies.append(200)
 
+    assert not deliver_next(row.endpoint_id) and delivery().status == "pending"
+    make_due()
     assert deliver_next(row.endpoint_id)
 
     assert (delivery().status, delivery().attempts) == ("succeeded", 2)
@@ -177,10 +179,10 @@ def test_what_a_dead_process_held_is_sent_again(replies):
 def test_what_kills_the_process_each_time_is_given_up(configure, replies):
     configure(WEBHOOK_RETRY_SECONDS=[])
     row = make_delivery()
-    attempts.claim(due_deliveries(), 60)
+    attempts.claim(due_deliveries(), 60, [])
     WebhookDelivery.objects.update(lease_expires_at=database_now() - MINUTE)
 
-    assert deliver_next(row.endpoint_id)
+    assert not deliver_next(row.endpoint_id)
 
     assert delivery().status == "dead"
 

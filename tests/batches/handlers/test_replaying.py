@@ -26,7 +26,7 @@ def test_dead_letters_are_replayed_from_the_first_try(configure):
 
 def test_a_run_that_runs_is_not_replayed():
     batch = make_ended(GOOD)
-    attempts.claim(due_runs().filter(handler="fake"), 60)
+    attempts.claim(due_runs().filter(handler="fake"), 60, [])
 
     replay_runs(BatchJob.objects.filter(pk=batch.pk), "fake")
 

@@ -8,13 +8,15 @@ from django_q.models import OrmQ
 
 from batches import actions
 from batches.handlers import GiveUp, attempts
-from batches.handlers.running import CRASHED, due_runs, run_next
+from batches.handlers.attempts import DIED
+from batches.handlers.running import due_runs, run_next
 from batches.models import BatchJob, HandlerRun
 from batches.tasks import attend
 from tests.batches.ending import BROKEN, GOOD, make_ended
 from tests.batches.handlers.cast import Fake, Other, make_endpoint, run_of
 from tests.factories import make_batch, make_running_batch
 from vllm_batch.lib.clock import database_now
+from vllm_batch.lib.conf import conf
 
 pytestmark = pytest.mark.django_db
 MINUTE = timedelta(minutes=1)
@@ -26,6 +28,18 @@ def age(run: HandlerRun, **fields: object) -> None:
 
 def make_due(run: HandlerRun) -> None:
     age(run, next_attempt_at=database_now() - MINUTE)
+
+
+def claim() -> HandlerRun | None:
+    """Take the fake handler's run, as the process does that is about to die."""
+    due = due_runs().filter(handler="fake")
+    return attempts.claim(due, 60, conf().HANDLER_RETRY_SECONDS)
+
+
+def lose(run: HandlerRun) -> None:
+    """Let the lease of a run's holder end, and somebody notice."""
+    age(run, lease_expires_at=database_now() - MINUTE)
+    assert not run_next("fake")
 
 
 def rung() -> int:
@@ -224,22 +238,25 @@ def test_two_processes_do_not_run_one_at_the_same_time():
     assert inside == [False] and len(Fake.calls) == 1
 
 
-def test_what_a_dead_process_held_is_run_again():
+def test_what_a_dead_process_held_is_run_again_after_a_wait():
     batch = make_ended(GOOD)
-    dead = attempts.claim(due_runs().filter(handler="fake"), 60)
-    assert dead is not None and not run_next("fake")
-    age(dead, lease_expires_at=database_now() - MINUTE)
+    run = claim()
+    assert run is not None and not run_next("fake")
 
+    lose(run)
+
+    assert (run_of(batch).status, run_of(batch).last_error) == ("pending", DIED)
+    make_due(run)
     assert run_next("fake")
-
     assert (run_of(batch).status, run_of(batch).attempts) == ("succeeded", 2)
 
 
 def test_who_comes_back_too_late_changes_nothing():
     batch = make_ended(GOOD)
-    late = attempts.claim(due_runs().filter(handler="fake"), 60)
+    late = claim()
     assert late is not None
-    age(late, lease_expires_at=database_now() - MINUTE)
+    lose(late)
+    make_due(late)
     run_next("fake")
 
     assert not attempts.fail(late, "too late", 1)
@@ -248,18 +265,27 @@ def test_who_comes_back_too_late_changes_nothing():
     assert run_of(batch).status == "succeeded"
 
 
+def test_who_renews_in_time_is_not_taken_for_dead():
+    batch = make_ended(GOOD)
+    held = claim()
+    assert held is not None
+
+    assert not attempts.fail(held, "it is not dead", 1, is_lost=True)
+
+    assert run_of(batch).status == "running"
+
+
 def test_a_handler_that_kills_its_process_is_given_up(configure):
     configure(HANDLER_RETRY_SECONDS=[0])
     batch = make_ended(GOOD)
     for _ in range(2):
-        held = attempts.claim(due_runs().filter(handler="fake"), 60)
+        held = claim()
         assert held is not None
-        age(held, lease_expires_at=database_now() - MINUTE)
+        lose(held)
+        make_due(held)
 
-    run_next("fake")
-
-    assert (run_of(batch).status, run_of(batch).last_error) == ("dead", CRASHED)
-    assert not Fake.calls
+    assert (run_of(batch).status, run_of(batch).last_error) == ("dead", DIED)
+    assert not claim() and not Fake.calls
 
 
 def test_the_run_of_a_handler_that_is_gone_waits_for_it(settings):
