@@ -126,7 +126,10 @@ class Runner:
 
     async def _offer(self, request: Request) -> None:
         await self._places.acquire()
-        self._queue.put_nowait(request)
+        if request.chunk.stopped:  # while this waited
+            self._settle(self._taken(request), None)
+        else:
+            self._queue.put_nowait(request)
 
     async def _work(self, place: float) -> None:
         while True:
