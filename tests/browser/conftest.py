@@ -1,10 +1,12 @@
 """Chromium, and people who sit before it."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from tests.fixtures import configure, quick_passwords, storage
@@ -65,3 +67,20 @@ def sit_down(chromium: Any, live_server: Any) -> Iterator[Callable[..., Any]]:
     yield open_page
     for context in contexts:
         context.close()
+    wait_until_served()
+
+
+def wait_until_served() -> None:
+    """Wait for requests of closed pages: the flush that follows would clash."""
+    if connection.vendor != "postgresql":
+        return
+    ends_at = time.monotonic() + 10
+    while time.monotonic() < ends_at:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE state <> 'idle'"
+                " AND datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            if cursor.fetchone() == (0,):
+                return
+        time.sleep(0.05)

@@ -18,6 +18,7 @@ from tests.factories import (
 )
 from tests.workers.running import end, in_thread, records, union
 from tests.workers.slots import open_slot
+from workers import feeding
 from workers.engines.base import Answer
 from workers.engines.stub import StubEngine
 from workers.models import ServedModel
@@ -188,7 +189,9 @@ def test_several_chunks_of_first_lines_are_judged_together(open_slot, configure)
     assert "2 of 5 first lines failed" in reason and "ECHO later" not in asked
 
 
-def test_equal_lines_across_the_border_run_once(open_slot):
+def test_equal_lines_across_the_border_run_once(open_slot, monkeypatch):
+    # One run of the slot for both: answers are remembered so long.
+    monkeypatch.setattr(feeding, "LINGER_SECONDS", 1.0)
     same = line("x", "ECHO same", temperature=0)
     items = [{**same, "custom_id": f"l{number}"} for number in range(6)]
     batch = make_running_batch(*items, canary=canary(2))
