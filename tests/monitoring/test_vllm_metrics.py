@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -61,7 +62,8 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
 def run_batch(stack: Stack) -> None:
     api = Api(stack.base_url, stack.new_key())
     with api.client, api.http:
-        lines = [line(str(n), "hello", model="tiny", max_tokens=8) for n in range(20)]
+        body: Any = {"model": "tiny", "max_tokens": 8, "ignore_eos": True}
+        lines = [line(str(n), "hello", **body) for n in range(20)]
         batch = api.run(*lines, seconds=600)
         assert batch["request_counts"]["completed"] == 20
 
@@ -81,8 +83,11 @@ def test_each_panel_about_vllm_has_data(prometheus: Prometheus):
 
 
 def test_ours_are_counted_beside_them(prometheus: Prometheus):
-    assert prometheus.query('sum(vllm_request_total{model="tiny"}) == 20')
-    assert prometheus.query('sum(vllm_tokens_total{kind="output"}) == 20 * 8')
+    for expression in (
+        'sum(vllm_request_total{model="tiny"}) == 20',
+        'sum(vllm_tokens_total{kind="output"}) == 20 * 8',
+    ):
+        assert prometheus.wait_for(expression)
 
 
 def test_no_two_processes_serve_the_same_series(prometheus: Prometheus):
