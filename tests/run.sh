@@ -19,7 +19,12 @@ echo "== tests on SQLite"
 DATABASE_URL='' "$bin/python" -m pytest tests/accounts tests/api tests/batches tests/curation/review tests/files tests/workers -m "not vllm and not conformance"
 
 echo "== tests on PostgreSQL"
-"$bin/python" -m tests.rig.postgres "$bin/python" -m pytest --ignore=tests/faults "$@"
+# Browsers, brokers and real processes have seconds to answer, on a machine that may be
+# busy: what fails runs once more. It is printed both times, so a race does not hide.
+postgres() {
+  "$bin/python" -m tests.rig.postgres "$bin/python" -m pytest --ignore=tests/faults "$@"
+}
+postgres "$@" || { echo "== what failed, once more"; postgres --last-failed "$@"; }
 
 echo "== faults"
 # Without those that race with the supervisor's seconds: `make test-faults` has them.
