@@ -43,8 +43,13 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture
-def sit_down(chromium: Any, live_server: Any) -> Iterator[Callable[..., Any]]:
-    """A function that signs somebody in and opens a page for them."""
+def sit_down(
+    chromium: Any, live_server: Any, transactional_db: None
+) -> Iterator[Callable[..., Any]]:
+    """A function that signs somebody in and opens a page for them.
+
+    Pages are closed before the database is flushed.
+    """
     contexts = []
 
     def open_page(user: Any, path: str = "", **options: Any) -> Any:
