@@ -21,6 +21,8 @@ SETTINGS = {
     "WORKER_SEGMENT_SECONDS": "0.1",
     "WORKER_SEGMENT_LINES": "64",
     "WORKER_DRAIN_SECONDS": "20",
+    # An idle worker joins at once one that has the model.
+    "WORKER_QUANTUM_SECONDS": "1",
     "BATCH_CHUNK_LINES": "200",
     "DATABASE_STATEMENT_SECONDS": "5",
     # Each twice the one before, roughly as they are, in seconds instead of hours.
