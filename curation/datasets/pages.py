@@ -2,11 +2,9 @@
 
 from typing import Any
 
-from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.admin import ModelAdmin
 
@@ -18,6 +16,7 @@ from curation.datasets.filter import Filter
 from curation.datasets.forms import DatasetForm, ExportForm, FreezeForm
 from curation.datasets.freezing import freeze
 from curation.datasets.naming import find_or_make, name_of
+from curation.listing.asking import show_form
 from curation.listing.scope import led_projects
 from curation.models import Dataset, DatasetVersion
 
@@ -37,8 +36,8 @@ def add_page(page: ModelAdmin, request: HttpRequest) -> HttpResponse:
             url = reverse("admin:vllm_curation_dataset_freeze", args=[dataset.pk])
             return HttpResponseRedirect(url)
     intro = "A dataset is a name for versions. What goes into one is asked next."
-    return _show(
-        page, request, form, title="Make a dataset", intro=intro, submit="Make"
+    return show_form(
+        page, request, form, title="Make a dataset", intro=intro, verb="Make"
     )
 
 
@@ -57,14 +56,14 @@ def freeze_page(page: ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse
         else:
             page.message_user(request, f"{name_of(version)} is frozen.")
             return HttpResponseRedirect(_url("datasetversion", "change", version.pk))
-    return _show(
+    return show_form(
         page,
         request,
         form,
         title=f"Freeze a version of {dataset}",
         intro=f"Examples of kind {dataset.kind} from all that is decided in the project"
         f" {dataset.project}. A frozen version never changes.",
-        submit="Freeze",
+        verb="Freeze",
     )
 
 
@@ -98,28 +97,16 @@ def export_page(page: ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse
             text = "It is made in the background; load this page again."
             page.message_user(request, text, messages.SUCCESS)
             return HttpResponseRedirect(_url("artifact", "change", found.pk))
-    return _show(
+    return show_form(
         page,
         request,
         form,
         title=f"Export {name_of(version)}",
         intro="Train and test, checked for the consumer, with a provenance for each"
         " row, in one archive. If a row does not fit, nothing is written.",
-        submit="Export",
+        verb="Export",
     )
 
 
 def _url(model: str, view: str, pk: int) -> str:
     return reverse(f"admin:vllm_curation_{model}_{view}", args=[pk])
-
-
-def _show(
-    page: ModelAdmin, request: HttpRequest, form: forms.Form, **words: str
-) -> HttpResponse:
-    context = {
-        **page.admin_site.each_context(request),
-        **words,
-        "form": form,
-        "opts": page.model._meta,
-    }
-    return TemplateResponse(request, "curation/begin.html", context)

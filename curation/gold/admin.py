@@ -7,7 +7,6 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Avg, Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.widgets import (
     UnfoldAdminDecimalFieldWidget,
@@ -18,6 +17,7 @@ from accounts.models import Project
 from curation.catalog import served_models
 from curation.exceptions import CurationError
 from curation.gold.actions import THRESHOLD, run_gold
+from curation.listing.asking import show_form
 from curation.listing.scope import ScopedAdmin, led_projects
 from curation.models import EvalResult, EvalRun
 
@@ -105,16 +105,15 @@ class EvalRunAdmin(ScopedAdmin):
         if form.is_valid() and self._run(request, form):
             url = reverse("admin:vllm_curation_evalrun_changelist")
             return HttpResponseRedirect(url)
-        context = {
-            **self.admin_site.each_context(request),
-            "form": form,
-            "opts": self.model._meta,
-            "title": "Run a model on the gold set",
-            "intro": "Everything that has a gold answer is asked again. What the model"
+        return show_form(
+            self,
+            request,
+            form,
+            title="Run a model on the gold set",
+            intro="Everything that has a gold answer is asked again. What the model"
             " answers worse becomes a queue of pairs, without names.",
-            "verb": "Run",
-        }
-        return TemplateResponse(request, "curation/begin.html", context)
+            verb="Run",
+        )
 
     def _run(self, request: HttpRequest, form: GoldForm) -> bool:
         fields = form.cleaned_data

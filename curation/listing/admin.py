@@ -49,17 +49,10 @@ class CandidateAdmin(ScopedAdmin):
     """Answers with their provenance."""
 
     project_path = "item__project"
+    deferred_in_list = ("output", "text", "manifest")
     list_display = ["id", "model", "item_id", "batch_id", "line", "finish_reason"]
     list_filter = ["item__project"]
     search_fields = ["=id", "=batch_id", "=model"]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Candidate]:
-        """Leave what is long to the answer's own page."""
-        found: QuerySet[Candidate] = super().get_queryset(request)
-        match = request.resolver_match
-        if match is not None and str(match.url_name).endswith("_changelist"):
-            return found.defer("output", "text", "manifest")
-        return found
 
 
 @admin.register(Task)

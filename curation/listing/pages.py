@@ -3,12 +3,10 @@
 from contextlib import closing
 from typing import Any
 
-from django import forms
 from django.contrib import messages
 from django.contrib.admin.utils import quote
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.admin import ModelAdmin
 
@@ -16,6 +14,7 @@ from batches.models import BatchJob
 from curation.comparing import ComparisonOrder, compare, open_batch_file
 from curation.exceptions import CurationError
 from curation.judging.actions import judge
+from curation.listing.asking import show_form
 from curation.listing.forms import CompareForm, JudgeForm, QueueForm
 from curation.listing.scope import led_projects
 from curation.models import Comparison, Queue
@@ -36,7 +35,7 @@ def compare_page(page: ModelAdmin, request: HttpRequest) -> HttpResponse:
         else:
             text = f"{found.batches.count()} batches run. Their answers will be tasks."
             return _done(page, request, text, found)
-    return _show(
+    return show_form(
         page,
         request,
         form,
@@ -80,7 +79,7 @@ def send_page(page: ModelAdmin, request: HttpRequest) -> HttpResponse:
         else:
             text = "What has ended becomes tasks in a moment, the rest when it ends."
             return _done(page, request, text, found)
-    return _show(
+    return show_form(
         page,
         request,
         form,
@@ -105,7 +104,7 @@ def judge_page(page: ModelAdmin, request: HttpRequest, queue_id: int) -> HttpRes
         else:
             text = f"{run.model} judges {run.task_count} tasks in {run.batch_id}."
             return _done(page, request, text, queue)
-    return _show(
+    return show_form(
         page,
         request,
         form,
@@ -120,15 +119,3 @@ def _done(page: ModelAdmin, request: HttpRequest, text: str, row: Any) -> HttpRe
     page.message_user(request, text, messages.SUCCESS)
     name = f"admin:{row._meta.app_label}_{row._meta.model_name}_change"
     return HttpResponseRedirect(reverse(name, args=[quote(row.pk)]))
-
-
-def _show(
-    page: ModelAdmin, request: HttpRequest, form: forms.Form, **words: str
-) -> HttpResponse:
-    context = {
-        **page.admin_site.each_context(request),
-        **words,
-        "form": form,
-        "opts": page.model._meta,
-    }
-    return TemplateResponse(request, "curation/begin.html", context)

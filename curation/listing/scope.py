@@ -30,13 +30,18 @@ class ScopedAdmin(ReadOnlyAdmin):
 
     # The way from a row to its project.
     project_path = "project"
+    # Long columns, which the list leaves to the row's own page.
+    deferred_in_list: tuple[str, ...] = ()
     # Counting a million rows takes seconds.
     show_full_result_count = False
     list_per_page = 50
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Leave other projects' rows out."""
+        """Leave other projects' rows out, and long columns in the list."""
         found: QuerySet[Any] = super().get_queryset(request)
+        match = request.resolver_match
+        if match is not None and str(match.url_name).endswith("_changelist"):
+            found = found.defer(*self.deferred_in_list)
         if getattr(request.user, "is_superuser", False):
             return found
         return found.filter(**{f"{self.project_path}__in": led_projects(request)})

@@ -1,7 +1,5 @@
 """Corrections and gold runs in the admin: where they begin, and what was sent."""
 
-from typing import Any
-
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -53,13 +51,7 @@ class RerunAdmin(ScopedAdmin):
     """Corrections that were sent out, each with its batch."""
 
     project_path = "queue__project"
+    deferred_in_list = ("correction",)
     list_display = ["id", "model", "queue", "line_count", "batch", "created_by"]
     list_filter = ["queue"]
     list_select_related = ["queue", "batch", "created_by"]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Leave long texts to the correction's own page."""
-        found: QuerySet[Any] = super().get_queryset(request)
-        match = request.resolver_match
-        is_list = match is not None and str(match.url_name).endswith("_changelist")
-        return found.defer("correction") if is_list else found
