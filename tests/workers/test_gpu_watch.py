@@ -126,6 +126,12 @@ def test_a_driver_that_hangs_is_noticed_and_forgiven(driver, card, watch):
     becomes(seen, State.OK)
 
 
+def test_a_watch_that_was_never_started_has_nothing_against_any_line():
+    watch = CardWatch()
+    time.sleep(0.3)  # longer than the silence after which a driver is said to hang
+    assert watch.verdict().may_run
+
+
 def test_a_driver_that_hangs_holds_up_no_one_who_ends_the_watch(driver, watch):
     driver.answers.clear()
     seen = watch()

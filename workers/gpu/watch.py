@@ -50,7 +50,8 @@ class CardWatch(threading.Thread):
             self._verdict = self._policy.drain("")
         self._reading: Reading | None = None
         self._card: Card | None = None
-        self._is_absent = False
+        # Until it looks: one that is never started has nothing against any line.
+        self._is_absent = True
         self._trouble = ""
         self._read_at = time.monotonic()
         self._restart = ""
@@ -59,8 +60,8 @@ class CardWatch(threading.Thread):
     def run(self) -> None:
         """Read and listen until the end."""
         if not conf().GPU_WATCH:
-            self._is_absent = True
             return
+        self._is_absent, self._read_at = False, time.monotonic()
         xids: list[int] = []
         while not self._ended.is_set():
             try:
