@@ -36,15 +36,19 @@ class Starvation:
     # we had not even handed over enough.
     starved: float = 0.0
     unfed: float = 0.0
+    # The first step's time is not known: the engine was idle before.
+    has_begun: bool = False
 
     def note(self, step: Step) -> None:
         """Take one step, with what ran in it."""
-        self.total += step.seconds
+        seconds = step.seconds if self.has_begun else 0.0
+        self.has_begun = True
+        self.total += seconds
         possible = min(self.slots, self.unfinished)
         if step.running < possible and not step.waiting:
-            self.starved += step.seconds
+            self.starved += seconds
             if self.counted.in_flight + step.finished < possible:
-                self.unfed += step.seconds
+                self.unfed += seconds
         self.unfinished -= step.finished
 
 
