@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 
 WIDTH, HEIGHT = 720, 150
 LEFT, RIGHT, TOP, FOOT = 74, 12, 12, 26
+# Half a label, written large as on a phone: it must not reach over the edge.
+LABEL = 34
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,13 @@ def _write(value: float) -> str:
 
 
 def _hours(since: datetime, now: datetime) -> list[tuple[float, str]]:
-    """Return each full hour with its place."""
+    """Return each full hour with its place, but for one whose label has no room."""
     hour = since.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
     found, whole = [], (now - since).total_seconds()
     while hour < now:
         share = (hour - since).total_seconds() / whole
         x = round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
-        found.append((x, f"{hour:%H:%M}"))
+        if x + LABEL <= WIDTH:
+            found.append((x, f"{hour:%H:%M}"))
         hour += timedelta(hours=1)
     return found
