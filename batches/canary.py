@@ -28,6 +28,14 @@ class State(StrEnum):
     RESUMED = "resumed"
 
 
+_ORDERED = ("lines", "max_failed_share", "max_cut_off_share")
+
+
+def ordered(canary: Canary | None) -> dict[str, Any] | None:
+    """Return what was ordered, whatever became of it since."""
+    return None if canary is None else {key: canary[key] for key in _ORDERED}
+
+
 def begun(canary: Canary | None, chunks: Sequence[Chunk]) -> dict[str, Any] | None:
     """Return what a batch's canary is once its plan is made.
 

@@ -1,6 +1,8 @@
-"""Run a batch again: the same lines, on what it ran on."""
+"""Order again what was ordered once: the same lines, the same wishes."""
 
-from batches import actions
+from dataclasses import replace
+
+from batches import actions, canary
 from batches.models import BatchJob
 from batches.orders import BatchOrder
 from files.models import File
@@ -19,13 +21,17 @@ def run_again(batch: BatchJob) -> BatchJob:
             f"The input file of batch {batch.pk} was deleted or has expired. Upload it"
             " again."
         )
-    order = BatchOrder(
+    return actions.create(batch.project, replace(order_of(batch), manifest_of=batch.pk))
+
+
+def order_of(batch: BatchJob) -> BatchOrder:
+    """Return what was ordered, whether it was run or only looked at."""
+    return BatchOrder(
         input_file_id=batch.input_file_id,
         endpoint=batch.endpoint,
         completion_window=batch.completion_window,
         metadata=batch.metadata,
         output_expires_seconds=batch.output_expires_seconds,
         priority=batch.priority,
-        manifest_of=batch.pk,
+        canary=canary.ordered(batch.canary),
     )
-    return actions.create(batch.project, order)

@@ -15,6 +15,7 @@ from batches.offers import find_offers
 from batches.order_extension import KEY
 from batches.orders import BatchOrder
 from batches.parameters import read_order
+from batches.repeating import order_of
 from curation.comparing import with_model
 from curation.exceptions import CurationError
 from curation.making_batches import kept, write_input
@@ -82,7 +83,7 @@ def draft(
 def _with_model(project: Project, incoming: IncomingFile, model: str) -> File:
     def write(target: IO[bytes]) -> int:
         count = 0
-        with incoming.path.open("rb") as source:
+        with incoming.content.reopen() as source:
             for line in read_lines(source, conf().BATCH_MAX_LINE_BYTES):
                 target.write(with_model(line.content, model) + b"\n")
                 count += 1
@@ -101,12 +102,4 @@ def run(drafted: BatchJob) -> BatchJob:
     """Make the batch that a dry run was the draft of; twice is once."""
     if not drafted.is_dry_run or drafted.status != "completed":
         raise Conflict("Only a check that ended well can be run.")
-    order = BatchOrder(
-        input_file_id=drafted.input_file_id,
-        endpoint=drafted.endpoint,
-        completion_window=drafted.completion_window,
-        metadata=drafted.metadata,
-        priority=drafted.priority,
-        canary=drafted.canary,
-    )
-    return actions.create(drafted.project, order, f"console-{drafted.pk}")
+    return actions.create(drafted.project, order_of(drafted), f"console-{drafted.pk}")

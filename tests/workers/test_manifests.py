@@ -240,6 +240,23 @@ def test_the_admin_shows_it_and_runs_the_batch_again(admin_client, project):
     assert again.pinned_manifest == batch.manifest
 
 
+def test_what_runs_again_has_all_that_was_ordered(admin_client, project):
+    batch = ran(project, max_model_len=512)
+    tried = {"lines": 1, "max_failed_share": 0.1, "max_cut_off_share": 0.2}
+    BatchJob.objects.update(
+        priority=7,
+        output_expires_seconds=3600,
+        canary={**tried, "chunks": 1, "state": "passed", "failed": 0, "cut_off": 0},
+    )
+
+    form = {"action": "run_again", "_selected_action": [batch.pk]}
+    admin_client.post(BATCHES, form, follow=True)
+
+    again = BatchJob.objects.exclude(pk=batch.pk).get()
+    assert (again.priority, again.output_expires_seconds) == (7, 3600)
+    assert again.canary == tried
+
+
 def test_the_admin_says_why_it_cannot(admin_client, project):
     batch = ran(project, max_model_len=512)
     ServedModel.objects.update(engine_args={})
