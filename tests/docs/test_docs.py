@@ -19,7 +19,10 @@ from vllm_batch.environment import BASE_DIR, Environment
 
 DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+FIRST = [
+    ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING", "SECURITY")
+]
+PAGES = [*FIRST, *sorted(DOCS.rglob("*.md"))]
 OUR_APPS = ("accounts", "files", "batches", "workers", "curation", "monitoring")
 OUR_PACKAGES = ("vllm_batch", *OUR_APPS)
 # Folders that are made by runs and are not part of the repository.
@@ -195,7 +198,7 @@ def test_relative_links_lead_somewhere(page: Path):
 def test_every_page_is_in_the_index():
     index = DOCS / "index.md"
     reached = {(DOCS / target).resolve() for target in links(index)}
-    assert set(DOCS.rglob("*.md")) - {index} == reached
+    assert set(PAGES) - {index} == reached
 
 
 def quoted(page: Path) -> list[str]:
@@ -242,7 +245,8 @@ def test_quoted_dotted_paths_exist(page: Path):
 @each_page
 def test_a_page_is_short_and_narrow(page: Path):
     lines = text(page).splitlines()
-    assert len(lines) <= LENGTH
+    # A changelog grows with each release.
+    assert len(lines) <= LENGTH or page.name == "CHANGELOG.md"
     assert [line for line in lines if len(line) > WIDTH] == []
 
 

@@ -1,6 +1,8 @@
 """An upgrade as docs/how-to/upgrade.md has it, under load: from the release before.
 
-That is the newest tag; UPGRADE_FROM names another one, or a commit.
+That is the newest tag before this commit. As long as there is none, it is the commit in
+previous_release.txt: it starts by itself, and its tables are those that
+tests/api/test_zero_downtime.py counts as released. UPGRADE_FROM names another one.
 """
 
 import io
@@ -21,30 +23,41 @@ from tests.topology.nginx import PREFIX, Nginx, find_nginx
 
 pytestmark = [pytest.mark.topology, pytest.mark.timeout(600)]
 
+PREVIOUS = Path(__file__).with_name("previous_release.txt")
 IDS = [str(n) for n in range(500)]
 
 
-def git(*arguments: str) -> bytes:
-    """Return what git prints, or nothing where it fails."""
-    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True)
-    return done.stdout if done.returncode == 0 else b""
+def git(*arguments: str) -> tuple[bytes, str]:
+    """Return what git prints, and its complaint where it fails."""
+    try:
+        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True)
+    except FileNotFoundError:
+        return b"", "git is not installed"
+    complaint = done.stderr.decode(errors="replace").strip()
+    return (b"", complaint) if done.returncode else (done.stdout, "")
 
 
-def release_before(folder: Path) -> str:
-    """Lay the release before into a folder, and return its name; else skip."""
-    tag = git("describe", "--tags", "--abbrev=0").decode().strip()
-    name = os.environ.get("UPGRADE_FROM") or tag
-    content = git("archive", name) if name else b""
+def release_before() -> str:
+    """Return the name of the release that is upgraded from."""
+    tag, _ = git("describe", "--tags", "--abbrev=0", "HEAD^")
+    return tag.decode().strip() or PREVIOUS.read_text().split()[0]
+
+
+def lay_out_release(folder: Path) -> None:
+    """Lay the release before into a folder; skip where history does not have it."""
+    wanted = os.environ.get("UPGRADE_FROM")
+    name = wanted or release_before()
+    content, complaint = git("archive", "--format=tar", name)
     if not content:
-        pytest.skip("git has no release before this one here: set UPGRADE_FROM")
+        give_up = pytest.fail if wanted else pytest.skip
+        give_up(f"the release before, {name}, is not in this checkout: {complaint}")
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         archive.extractall(folder, filter="data")
-    return name
 
 
 @pytest.mark.skipif(not find_nginx(), reason="nginx is not here")
 def test_an_upgrade_under_load_loses_nothing(tmp_path):
-    release_before(tmp_path / "old")
+    lay_out_release(tmp_path / "old")
     stack = Stack(
         Site(tmp_path / "old", "vllm_batch", "/v1"),
         DOWNLOAD_ACCEL_PREFIX=PREFIX,
