@@ -148,6 +148,22 @@ UNFOLD = {
     "SITE_SYMBOL": "stacks",
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
+    # The console's green, a shade darker than usual: white on it has to be readable.
+    "COLORS": {
+        "primary": {
+            "50": "oklch(98.4% .014 180.72)",
+            "100": "oklch(95.3% .051 180.801)",
+            "200": "oklch(91% .096 180.426)",
+            "300": "oklch(85.5% .138 181.071)",
+            "400": "oklch(70.4% .14 182.503)",
+            "500": "oklch(60% .118 184.704)",
+            "600": "oklch(51.1% .096 186.391)",
+            "700": "oklch(43.7% .078 188.216)",
+            "800": "oklch(38.6% .063 188.416)",
+            "900": "oklch(33% .054 190)",
+            "950": "oklch(27.7% .046 192.524)",
+        },
+    },
     "SIDEBAR": {
         "show_all_applications": True,
         "navigation": "curation.review.navigation.sidebar",
