@@ -20,7 +20,8 @@ class Fault(NamedTuple):
         return {
             "code": self.code,
             "line": self.line,
-            "message": self.message,
+            # It quotes the file, and PostgreSQL's jsonb holds no U+0000.
+            "message": self.message.replace("\0", "\ufffd"),
             "param": self.param,
         }
 

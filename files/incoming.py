@@ -1,18 +1,15 @@
 """Receive a file in constant memory: written, hashed and checked as it arrives."""
 
 import codecs
-import hashlib
-from contextlib import suppress
-from pathlib import Path, PurePosixPath
-from tempfile import NamedTemporaryFile
+from pathlib import PurePosixPath
 from typing import IO, Any
 
-from django.conf import settings
 from django.core.files.uploadhandler import FileUploadHandler, StopUpload
 from django.http.multipartparser import MultiPartParser as DjangoMultiPartParser
 from django.http.multipartparser import MultiPartParserError
 from rest_framework.parsers import BaseParser, DataAndFiles
 
+from files.stores import UPLOAD, begin_file
 from vllm_batch.lib.conf import conf
 from vllm_batch.lib.errors import InvalidRequest, LengthRequired
 
@@ -22,29 +19,20 @@ LONGEST_NAME, LONGEST_SUFFIX = 255, 32
 
 
 class IncomingFile:
-    """One uploaded file, complete, in a temporary file beside the storage."""
+    """One uploaded file: its facts, and its bytes on their way into the storage."""
 
     def __init__(self, name: str) -> None:
         self.name = _shortened(name)
-        self.size = 0
+        self.content = begin_file(UPLOAD)
         self._newlines = 0
         self._last_byte = b""
         self.is_utf8 = True
         self.is_finished = False
-        folder = Path(settings.FILE_UPLOAD_TEMP_DIR)
-        folder.mkdir(parents=True, exist_ok=True)
-        self._file = NamedTemporaryFile(  # noqa: SIM115 - closed by `discard`
-            dir=folder, prefix="upload-", delete=False
-        )
-        self.path = Path(self._file.name)
-        self._digest = hashlib.sha256()
         self._decoder = codecs.getincrementaldecoder("utf-8")()
 
     def write(self, data: bytes) -> None:
         """Take the next bytes."""
-        self._file.write(data)
-        self._digest.update(data)
-        self.size += len(data)
+        self.content.write(data)
         self._newlines += data.count(b"\n")
         self._last_byte = data[-1:] or self._last_byte
         self._check_utf8(data, is_last=False)
@@ -53,7 +41,6 @@ class IncomingFile:
         """Note that no more bytes come."""
         self.is_finished = True
         self._check_utf8(b"", is_last=True)
-        self._file.close()
 
     def _check_utf8(self, data: bytes, *, is_last: bool) -> None:
         if not self.is_utf8:
@@ -64,20 +51,21 @@ class IncomingFile:
             self.is_utf8 = False
 
     @property
-    def sha256(self) -> str:
-        """The content's SHA-256 in hexadecimal digits."""
-        return self._digest.hexdigest()
+    def size(self) -> int:
+        """How many bytes arrived."""
+        return self.content.size
 
     @property
     def line_count(self) -> int:
         """How many lines the content has, a last one without its newline included."""
         return self._newlines + (self._last_byte not in (b"", b"\n"))
 
+    def close(self) -> None:
+        """Do nothing: Django calls it where a form breaks off; `discard` follows."""
+
     def discard(self) -> None:
-        """Remove the temporary file, unless it was moved into the storage."""
-        with suppress(OSError):  # a full disk: the rest cannot be written
-            self._file.close()
-        self.path.unlink(missing_ok=True)
+        """Remove what arrived, unless it was kept."""
+        self.content.discard()
 
 
 def _shortened(name: str) -> str:
@@ -129,7 +117,7 @@ class _Counted:
 
 
 class StreamingMultiPartParser(BaseParser):
-    """Parses an upload; the file lands on disk, the text fields in memory.
+    """Parses an upload; the file goes into the storage, the text fields into memory.
 
     A WSGI server ends a cut-off body without an error, so the bytes read are compared
     with Content-Length (evidence: parts §7); a body without one is refused.
@@ -152,7 +140,8 @@ class StreamingMultiPartParser(BaseParser):
             parser = DjangoMultiPartParser(request.META, counted, [receiver], "utf-8")  # type: ignore[arg-type]
             fields, files = parser.parse()
             _refuse_cut_off(counted, receiver)
-        except MultiPartParserError as error:
+        except (MultiPartParserError, TypeError) as error:
+            # TypeError: what Python's parser of part headers makes of some parameters.
             _discard(receiver)
             raise InvalidRequest(f"The upload's form is malformed: {error}") from error
         except BaseException:
