@@ -122,14 +122,31 @@ class HeartbeatAdmin(ClearedAdmin):
         "reason",
         "beat_at",
     ]
-    # Shown as `card_details`, not as JSON.
-    exclude = ["gpu"]
-    readonly_fields = ["card_details"]
+    # Shown as `card_details` and `endpoints`, not as JSON.
+    exclude = ["gpu", "servers"]
+    readonly_fields = ["card_details", "endpoints"]
 
     @admin.display(description="GPU")
     def card(self, beat: Heartbeat) -> str:
         """Say in a line how the worker's card is."""
         return report.summary(beat.gpu)
+
+    @admin.display(description="endpoints")
+    def endpoints(self, beat: Heartbeat) -> str:
+        """Say what is known of each server of an engine that has several."""
+        rows = [
+            (
+                row.get("endpoint", ""),
+                row.get("state", ""),
+                row.get("in_flight", 0),
+                row.get("limit", 0),
+                row.get("done", 0),
+                row.get("errors", 0),
+            )
+            for row in beat.servers or ()
+        ]
+        text = "<div>{}: {}; {} of {} in flight, {} done, {} errors</div>"
+        return format_html_join("", text, rows) or "–"
 
     @admin.display(description="GPU")
     def card_details(self, beat: Heartbeat) -> str:

@@ -141,6 +141,9 @@ class Flights:
 
     def check_progress(self) -> None:
         """Declare an engine dead that has requests and stands still: it hangs (P6)."""
+        if reason := self.engine.waits_for():
+            self._pulse.wait(reason)
+        self._pulse.servers = self.engine.report()
         mark = (self._pulse.done, self.engine.progress())
         now = asyncio.get_running_loop().time()
         if mark != self._mark or mark[1] is None or not self._tasks:

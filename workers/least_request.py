@@ -16,6 +16,11 @@ _BODIES: dict[str, dict[str, Any]] = {
 }
 
 
+def has_least_request(url: str) -> bool:
+    """Tell whether there is one for this endpoint."""
+    return url in _BODIES
+
+
 def least_request(url: str, model: str) -> bytes:
     """Return the body of a request that no well engine dies of."""
     return json.dumps({"model": model, **_BODIES[url]}).encode()

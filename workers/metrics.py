@@ -3,7 +3,7 @@
 from collections import Counter as Tally
 from collections import deque
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from batches.metrics import LEASE_EXPIRIES
 from batches.models import Cause
@@ -47,6 +47,12 @@ STARVED = Counter(
     ["model"],
 )
 DEATHS = Counter("vllm_engine_deaths", "Engines that died at work.", ["model"])
+REPLICAS = Gauge(
+    "vllm_engine_replicas",
+    "Replicas of an engine on a Ray cluster that are ready.",
+    ["model"],
+    multiprocess_mode="livesum",
+)
 LOAD_FAILURES = Counter(
     "vllm_model_load_failures", "Models that did not load.", ["model"]
 )
@@ -65,9 +71,35 @@ COMMITS = Histogram(
 FENCED = Counter(
     "vllm_fenced_writes", "Segments refused: the chunk had another owner.", ["model"]
 )
+ENDPOINT_ERRORS = Counter(
+    "vllm_endpoint_errors",
+    "Requests that an endpoint did not answer well, by kind.",
+    ["model", "endpoint", "kind"],
+)
+ENDPOINT_IN_FLIGHT = Gauge(
+    "vllm_endpoint_requests_in_flight",
+    "Requests at an endpoint now.",
+    ["model", "endpoint"],
+    multiprocess_mode="livesum",
+)
+ENDPOINT_LIMIT = Gauge(
+    "vllm_endpoint_limit",
+    "How many requests an endpoint is given at once; 0 while it gets none.",
+    ["model", "endpoint"],
+    multiprocess_mode="livesum",
+)
+ENDPOINT_ASIDE = Gauge(
+    "vllm_endpoint_set_aside",
+    "Whether an endpoint is set aside until a probe is answered.",
+    ["model", "endpoint"],
+    multiprocess_mode="livesum",
+)
 RESTARTS = Counter(
     "vllm_cluster_restarts", "Queue clusters that ended and are replaced.", ["cluster"]
 )
+
+
+_ENDPOINT_GAUGES = (ENDPOINT_IN_FLIGHT, ENDPOINT_LIMIT, ENDPOINT_ASIDE)
 
 
 class Durations:
@@ -91,6 +123,12 @@ def expect(model: str) -> None:
         FAILURES.labels(model, cause)
     for outcome in OUTCOMES:
         REQUESTS.labels(model, outcome)
+
+
+def tell_endpoint(model: str, endpoint: str, values: tuple[int, int, int]) -> None:
+    """Set an endpoint's gauges: in flight, limit, set aside."""
+    for gauge, value in zip(_ENDPOINT_GAUGES, values, strict=True):
+        gauge.labels(model, endpoint).set(value)
 
 
 def note_results(model: str, results: Results, seconds: list[float]) -> None:

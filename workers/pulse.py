@@ -17,6 +17,7 @@ from workers.models import Heartbeat
 logger = logging.getLogger(__name__)
 
 LONGEST_BEAT_SECONDS = 2.0
+MOST_SERVERS = 100
 
 
 class Pulse(threading.Thread):
@@ -27,6 +28,8 @@ class Pulse(threading.Thread):
         self.state = Heartbeat.State.IDLE
         self.reason = ""
         self.model = ""
+        # What the engine tells of its servers, for people.
+        self.servers: list[dict[str, Any]] = []
         self.in_flight = 0
         self.done = 0
         self._has_moved = True
@@ -56,6 +59,7 @@ class Pulse(threading.Thread):
     ) -> None:
         """Say what the worker does from now on."""
         self.state, self.model, self.reason = state, model, reason
+        self.servers = []
 
     def announce(self, model: str) -> None:
         """Write at once which model is loaded next, for workers that choose now."""
@@ -84,6 +88,7 @@ class Pulse(threading.Thread):
             "reason": self.reason[:255],
             "model": self.model,
             "gpu": self._card.as_json() if self._card else {},
+            "servers": self.servers[:MOST_SERVERS],
             "requests_in_flight": self.in_flight,
             "requests_done": self.done,
             "beat_at": Now(),

@@ -11,19 +11,20 @@ import pytest
 from aiohttp import web
 
 from tests.workers.servers import Handler, answering, ask, http_engine, started
-from workers.engines import openai_http
 from workers.engines.base import Answer, Engine, EngineUnreachable
+from workers.engines.fleet import endpoint
 
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openai_http, "FIRST_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(endpoint, "FIRST_WAIT_SECONDS", 0.001)
 
 
 class Script:
     """A server that gives these answers, one after the other, then repeats the last.
 
-    An answer is a status, a response, or None to break the connection off.
+    An answer is a status, a response, or None to break the connection off. A probe,
+    which asks whether the server is still there, is answered and not noted.
     """
 
     def __init__(self, *answers: Any) -> None:
@@ -32,7 +33,8 @@ class Script:
 
     async def reply(self, request: web.Request) -> web.StreamResponse:
         """Give the next answer."""
-        await request.read()
+        if b'"Hi"' in await request.read():
+            return web.json_response({})
         self.seen.append(request)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if answer is None:
@@ -104,8 +106,8 @@ def test_a_server_that_asks_for_a_pause_gets_one():
     [
         ("7", 7.0),
         ("0.5", 0.5),
-        ("99999", openai_http.LONGEST_WAIT_SECONDS),
-        ("inf", openai_http.LONGEST_WAIT_SECONDS),
+        ("99999", endpoint.LONGEST_ASKED_SECONDS),
+        ("inf", endpoint.LONGEST_ASKED_SECONDS),
         ("Wed, 21 Oct 2026 07:28:00 GMT", None),
         ("soon", None),
         (None, None),
@@ -137,14 +139,23 @@ def test_a_connection_that_always_breaks_off_is_unreachable():
     assert len(script.seen) == 3
 
 
-def test_a_server_that_is_not_there_is_unreachable(unused_url):
-    async def main() -> None:
-        async with started(http_engine(unused_url, tries=2)) as engine:
-            assert await engine.health() is False
-            await ask(engine, "hello")
+def test_a_server_that_is_not_there_is_waited_for(unused_url):
+    async def main() -> tuple[bool, str]:
+        async with started(http_engine(unused_url, tries=1)) as engine:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(ask(engine, "hello"), 0.3)
+            asked = asyncio.create_task(ask(engine, "hello"))
+            is_well = await engine.health()
+            reason = engine.waits_for()
+            asked.cancel()
+            return is_well, reason
 
-    with pytest.raises(EngineUnreachable):
-        asyncio.run(main())
+    is_well, reason = asyncio.run(main())
+
+    assert not is_well
+    assert reason == (
+        f"waiting for an endpoint: {unused_url}: the connection is refused"
+    )
 
 
 @pytest.fixture
@@ -185,7 +196,7 @@ def test_requests_are_spread_over_the_endpoints():
         async with (
             answering(slow) as first,
             answering(slow) as second,
-            started(http_engine(f"{first}, {second}/")) as engine,
+            started(http_engine(f"{first}, {second}/", prefix_bytes=0)) as engine,
         ):
             await asyncio.gather(*(ask(engine, "hello") for _ in range(10)))
 

@@ -27,7 +27,10 @@ def test_a_key_that_is_not_there_stops_the_start(monkeypatch):
     assert "The environment variable ENDPOINT_KEY is empty" in text
 
 
-@pytest.mark.parametrize("source", ["localhost:8000", "ftp://x/v1", "http:///v1"])
+@pytest.mark.parametrize(
+    "source",
+    ["localhost:8000", "ftp://x/v1", "http:///v1", "http://[::1/v1", "http://x:y/v1"],
+)
 def test_a_source_that_is_no_base_url_stops_the_start(source):
     text = start_fails(source)
 

@@ -40,6 +40,13 @@ class EngineDead(EngineError):
     """The engine is gone for good: it has to be built again."""
 
 
+class PoisonRequest(EngineError):
+    """An engine of several died each time it ran this request alone; the others live.
+
+    The line fails as one that killed a single engine does (workers/healing.py).
+    """
+
+
 class EngineStartFailed(EngineError):
     """The engine did not come up.
 
@@ -76,7 +83,10 @@ class Engine(ABC):
     @property
     @abstractmethod
     def concurrency(self) -> int:
-        """How many requests the engine works on at the same time, once started."""
+        """How many requests the engine works on at the same time, once started.
+
+        It may change while the engine runs: the runner follows it when it grows.
+        """
 
     @abstractmethod
     async def start(self) -> None:
@@ -87,12 +97,24 @@ class Engine(ABC):
         """Answer one request: `url` such as `/v1/embeddings`, `body` as it was sent.
 
         Returns whatever HTTP status the engine gave, errors included. Raises
-        EngineUnreachable if there was no answer, EngineDead if there will be none.
+        EngineUnreachable if there was no answer, EngineDead if there will be none,
+        PoisonRequest if the engine found out itself which request it dies of.
         """
 
     async def health(self) -> bool:
         """Tell whether the engine could answer now. Progress is watched elsewhere."""
         return True
+
+    def waits_for(self) -> str:
+        """Say what requests wait for inside the engine; empty: for its answers.
+
+        Told to people, and no standstill. Asked a few times a second.
+        """
+        return ""
+
+    def report(self) -> list[dict[str, Any]]:
+        """Return a row for each server of an engine that has several, for people."""
+        return []
 
     def progress(self) -> int | None:
         """Return a number that grows while the engine works; None if it cannot tell.
@@ -128,7 +150,8 @@ class Engine(ABC):
     def manifest(self) -> dict[str, Any]:
         """Return what a batch's manifest should keep of this engine, once started.
 
-        `engine_version`, and `engine_args` with the defaults the engine filled in.
+        `engine_version`, `engine_args` with the defaults the engine filled in, and the
+        name of its `gpu` if that is not the worker's own.
         """
         return {"engine_args": self.engine_args}
 
