@@ -13,6 +13,7 @@ from workers.engines.base import (
     Engine,
     EngineDead,
     EngineUnreachable,
+    PoisonRequest,
     is_passing,
 )
 from workers.metrics import RETRIES
@@ -40,7 +41,10 @@ async def ask(
     attempts, round_ = 0, 0
     most = 1 if engine.retries_itself else TRIES
     while True:
-        answer, cause = await _answer(engine, url, body)
+        try:
+            answer, cause = await _answer(engine, url, body)
+        except PoisonRequest:
+            return outcomes.crash()
         attempts, round_ = attempts + answer.attempts, round_ + 1
         if not is_passing(answer.status):
             break
@@ -67,7 +71,7 @@ async def _answer(engine: Engine, url: str, body: bytes) -> tuple[Answer, str]:
     except EngineUnreachable as error:
         answer = Answer(502, _UNREACHABLE, attempts=error.attempts)
         return answer, Cause.CONNECTION
-    except (EngineDead, asyncio.CancelledError):
+    except (EngineDead, PoisonRequest, asyncio.CancelledError):
         raise
     except Exception:  # noqa: BLE001 - a bug in an engine harms one line, not the run
         logger.exception("the engine of %s failed on a request", engine.model)

@@ -19,6 +19,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from vllm_batch.lib.conf import conf
 from vllm_batch.lib.metric_files import FOLDER, begin, forget_dead
 from vllm_batch.lib.metrics import text_of
+from workers.engines.ray.replica_metrics import ReplicaCollector
 from workers.metrics import RESTARTS
 
 logger = logging.getLogger(__name__)
@@ -93,7 +94,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(404)
             return
         forget_dead(self.server.folder)
-        body = text_of(str(self.server.folder), RESTARTS)
+        replicas = ReplicaCollector(self.server.folder)
+        body = text_of(str(self.server.folder), RESTARTS, replicas)
         self.send_response(200)
         self.send_header("Content-Type", CONTENT_TYPE_LATEST)
         self.send_header("Content-Length", str(len(body)))

@@ -11,8 +11,10 @@ from urllib.parse import urlsplit, urlunsplit
 from workers.arguments import arguments_of, template_folder
 from workers.models import ServedModel
 
-# Arguments with a fact of their own, and secrets.
-_APART = ("revision", "quantization", "chat_template", "lora_modules", "enable_lora")
+# Arguments with a fact of their own, what no answer depends on, and secrets.
+_APART = (
+    "revision", "quantization", "chat_template", "lora_modules", "enable_lora", "ray",
+)  # fmt: skip
 _SECRET = ("api_key", "hf_token")
 # Files up to this size count by their content, larger ones by name and size.
 SMALL_BYTES = 1 << 20

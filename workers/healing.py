@@ -10,22 +10,29 @@ at most: the first, its part's, and its own.
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
 
-from batches import outcomes
 from batches.models import Chunk
-from batches.outcomes import Outcome
 from workers.engines.base import EngineDead
 from workers.reading import Request
 
 # A chunk whose holder vanished is run in parts of this many lines, then line by line.
 CAREFUL_LINES = 32
 Part = list[Request]
-# Runs a part's requests together. Returns what became of each: an outcome, None if its
-# batch stopped, EngineDead if the engine died of this part.
-Play = Callable[[Part], Awaitable[list[Outcome | EngineDead | None]]]
 
 
-def in_parts(suspects: Part, size: int = 0) -> deque[Part]:
+class Suspect(Protocol):
+    """A request as far as healing looks at it."""
+
+    url: str
+
+
+S = TypeVar("S", bound=Suspect)
+# What a request came to, but for the engine's death.
+R = TypeVar("R")
+
+
+def in_parts(suspects: list[S], size: int = 0) -> deque[list[S]]:
     """Cut the suspects into parts of `size`, or of the square root of their number."""
     size = size or max(1, math.isqrt(len(suspects)))
     return deque(suspects[i : i + size] for i in range(0, len(suspects), size))
@@ -43,21 +50,24 @@ def in_careful_parts(requests: Part, chunk: Chunk) -> deque[Part]:
 
 
 async def replay(
-    parts: deque[Part],
+    parts: deque[list[S]],
     *,
-    play: Play,
+    play: Callable[[list[S]], Awaitable[list[R | EngineDead]]],
     rebuild: Callable[[EngineDead], Awaitable[None]],
     check: Callable[[str], Awaitable[None]],
-    settle: Callable[[Request, Outcome | None], None],
+    settle: Callable[[S, R], None],
+    blame: Callable[[S], None],
 ) -> None:
     """Run every request of the parts to its end, and find what kills the engine.
 
-    `check` raises if the engine dies of anything: then no line is to blame.
+    `play` runs a part's requests together and returns what became of each: EngineDead
+    if the engine died of this part. `check` raises if the engine dies of anything: then
+    no line is to blame.
     """
     while parts:
         part = parts.popleft()
         results = await play(part)
-        alive: Part = []
+        alive: list[S] = []
         death: EngineDead | None = None
         for request, result in zip(part, results, strict=True):
             if isinstance(result, EngineDead):
@@ -70,6 +80,6 @@ async def replay(
         await rebuild(death)
         if len(part) == 1:
             await check(part[0].url)
-            settle(part[0], outcomes.crash())
+            blame(part[0])
         else:
             parts.extendleft([request] for request in reversed(alive))

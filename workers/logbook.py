@@ -68,7 +68,7 @@ def entry_of(engine: Engine, owner: str) -> dict[str, Any]:
         "server_version": __version__,
         "weights": weights_of(engine.source, found["revision"]),
         "lora_weights": [weights_of(adapter["source"], "") for adapter in adapters],
-        "gpu": _gpu(owner),
+        "gpu": told.get("gpu") or _gpu(owner),
         "platform": f"{platform.platform()}, Python {platform.python_version()}",
         "seeds": SEEDS,
     }

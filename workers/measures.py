@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from batches.counting import Counter, Measures
+from workers.engines import VLLM_ENGINES
 from workers.memory.errors import CannotPlan
 from workers.memory.sources import read_model, source_of_served
 from workers.models import ServedModel
@@ -48,7 +49,7 @@ def _longest(served: ServedModel) -> int | None:
 def _counter(served: ServedModel, longest: int | None) -> tuple[Counter | None, str]:
     """Return what counts the model's tokens, or None and why there is nothing."""
     args = served.engine_args
-    if served.engine != "vllm":
+    if served.engine not in VLLM_ENGINES:
         return None, f"The engine {served.engine} has its tokenizer elsewhere."
     place = Place(
         str(args.get("tokenizer") or served.source),

@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from batches.limits import read_limits
+from workers.engines import VLLM_ENGINES
+from workers.engines.ray.options import KEY, BadOptions, read_options
 from workers.hours import BadHours, parse_hours
 
 if TYPE_CHECKING:
@@ -41,6 +43,11 @@ def _faults(model: "ServedModel", taken: Collection[str]) -> Iterator[tuple[str,
     except BadHours as error:
         yield "run_hours", str(error)
     yield from _field_faults(model)
+    if model.engine == KEY and isinstance(model.engine_args, dict):
+        try:
+            read_options(model.engine_args)
+        except BadOptions as error:
+            yield "engine_args", str(error)
     for text in _adapter_faults(model, taken):
         yield "lora_adapters", text
 
@@ -85,6 +92,6 @@ def _adapter_fault(adapter: dict[str, object], engine: str) -> str:
         return f"An adapter lacks its name. {_ADAPTERS}"
     if set(adapter) - {"name", "source"} or not isinstance(source, str):
         return f"The adapter {name} has only a name and a source, both texts."
-    if not source and engine == "vllm":
+    if not source and engine in VLLM_ENGINES:
         return f"The adapter {name} lacks its source: a folder or a hub id."
     return ""

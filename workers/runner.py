@@ -29,6 +29,7 @@ from workers.pace import Pace
 from workers.pausing import Pausing
 from workers.pulse import Pulse
 from workers.reading import ChunkInHand, Request
+from workers.window import Window
 from workers.writer import Writer
 
 logger = logging.getLogger(__name__)
@@ -59,10 +60,10 @@ class Runner:
         self._pausing = Pausing(engine.model, pulse, card)
         self._is_over: Callable[[], bool] = lambda: is_over() or self._pausing.is_over
         self._flights = Flights(engine, pulse, rebuild)
-        self._window = conf().WORKER_WINDOW or 2 * engine.concurrency
+        self._window = Window(lambda: self._flights.engine, self._work)
         self._queue: asyncio.Queue[Request] = asyncio.Queue()
         # What the feeder may put into the queue; what comes back is not held up.
-        self._places = asyncio.Semaphore(max(16, self._window // 4))
+        self._places = asyncio.Semaphore(max(16, self._window.size // 4))
         self._held: set[ChunkInHand] = set()
         self._suspects: Part = []
         # Who holds this replays requests, with nothing else in flight.
@@ -70,7 +71,6 @@ class Runner:
         self._folding = Folding()
         pace, durations = Pace(engine.model), self._flights.durations
         self._writer = Writer(self._held, self._lose, pace, durations)
-        self._places_wanted = min(self._window, engine.concurrency)
         self._thread = DatabaseThread("watch")
         self._feeder = Feeder(
             engine.model,
@@ -92,7 +92,7 @@ class Runner:
         """
         self._loop = asyncio.get_running_loop()
         start = self._loop.create_task
-        workers = [start(self._work(n / self._window)) for n in range(self._window)]
+        workers = self._window.open()
         feeder, healer = start(self._feeder.run()), start(self._heal())
         watch, writer = start(self._watch()), start(self._writer.run())
         pausing = start(self._pausing.watch(self._flights, self._is_over))
@@ -208,6 +208,7 @@ class Runner:
             rebuild=self._flights.rebuild,
             check=self._flights.check,
             settle=self._settle,
+            blame=lambda request: self._settle(request, outcomes.crash()),
         )
 
     async def _run_carefully(
@@ -248,8 +249,9 @@ class Runner:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             self._flights.check_progress()
+            self._window.grow()
             if self._pausing.is_open:
-                self._flights.count_starving(WATCH_SECONDS, self._places_wanted)
+                self._flights.count_starving(WATCH_SECONDS, self._window.places)
             ids = {chunk.claim.batch_id for chunk in self._held}
             if not ids:
                 continue

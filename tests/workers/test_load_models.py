@@ -73,6 +73,14 @@ def test_loading_updates_a_model_that_is_there(load):
     assert llama.engine_args == {"max_model_len": 4096}
 
 
+def test_replicas_that_cannot_be_are_refused(load):
+    text = '[[model]]\nname = "many"\nengine = "ray"\nsource = "org/many"\n'
+
+    with pytest.raises(CommandError, match="ray.copies is unknown; there are block_li"):
+        load(f"{text}engine_args = {{ray = {{copies = 2}}}}\n")
+    load(f"{text}engine_args = {{ray = {{max_replicas = 2}}}}\n")
+
+
 def test_models_the_file_does_not_name_stay(load):
     make_model("other")
 

@@ -7,6 +7,9 @@ from django.utils.module_loading import import_string
 
 from workers.engines.base import Engine
 
+# Engines that run vLLM on `source`, here or on other machines.
+VLLM_ENGINES = frozenset({"vllm", "ray"})
+
 
 def engine_names() -> list[str]:
     """Return the names a served model may use."""

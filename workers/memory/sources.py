@@ -9,6 +9,7 @@ from typing import Any
 from django.db import DatabaseError
 
 from workers.arguments import arguments_of
+from workers.engines import VLLM_ENGINES
 from workers.memory.config import parse_config
 from workers.memory.errors import CannotPlan
 from workers.memory.fields import parse_object
@@ -43,7 +44,7 @@ def source_of(name: str) -> Source:
 
 def source_of_served(served: ServedModel) -> Source:
     """Return a served model's source; raises CannotPlan if it loads nothing here."""
-    if served.engine != "vllm":
+    if served.engine not in VLLM_ENGINES:
         raise CannotPlan(
             f"{served.name} is served by the engine {served.engine}, which loads no"
             " weights on this machine."

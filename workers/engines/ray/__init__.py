@@ -1,0 +1,1 @@
+"""The vLLM engine on many GPUs: replicas on a Ray cluster, fed in blocks."""
