@@ -16,10 +16,12 @@ from accounts.models import Project
 from batches.endpoints import ENDPOINTS
 from batches.faults import CHAT
 from batches.models import BatchJob
+from curation.audit.recording import SHELL, Actor, record
 from curation.catalog import check_models
 from curation.exceptions import CurationError, UnsuitableFile
 from curation.making_batches import kept, store_batch, write_input
 from curation.models import Comparison, Queue
+from curation.models.audit_event import Action
 from curation.queues import LONGEST_NAME, find_or_make
 from files.models import File, Purpose, batch_storage
 from vllm_batch.lib.clock import database_now
@@ -42,6 +44,7 @@ class ComparisonOrder:
     models: Sequence[str]
     queue: str
     mode: str | None = None
+    by: Actor = SHELL
 
 
 def compare(order: ComparisonOrder, source: IO[bytes]) -> Comparison:
@@ -59,9 +62,16 @@ def compare(order: ComparisonOrder, source: IO[bytes]) -> Comparison:
         for name in names:
             files.append(_copy(order, source, name))
         with transaction.atomic():
-            queue = find_or_make(order.project, order.queue, order.mode)
+            queue = find_or_make(order.project, order.queue, order.mode, order.by)
             batches = [store_batch(file, endpoint) for file in files]
-            return add_comparison(queue, batches)
+            found = add_comparison(queue, batches)
+            _note(found, order.by, names)
+            return found
+
+
+def _note(comparison: Comparison, by: Actor, names: Sequence[str]) -> None:
+    project_id, detail = comparison.project_id, ", ".join(names)
+    record(Action.COMPARED, by, comparison, project_id=project_id, detail=detail)
 
 
 def add_comparison(queue: Queue, batches: Sequence[BatchJob]) -> Comparison:

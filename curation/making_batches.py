@@ -3,12 +3,10 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import IO
 
 from accounts.models import Project
 from batches import actions
-from batches.finalizing import temporary_file
 from batches.models import BatchJob
 from batches.orders import BatchOrder
 from curation.exceptions import UnsuitableFile
@@ -16,6 +14,7 @@ from files.actions import discard, prepare_file
 from files.litter import note_known
 from files.models import File, Purpose
 from files.reserve import is_reached
+from files.stores import new_file
 from vllm_batch.environment import window_seconds
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
@@ -32,9 +31,8 @@ def write_input(
     """
     if is_reached():
         raise UnsuitableFile("The disk is full. Nothing was stored; free some space.")
-    with temporary_file() as target:
+    with new_file() as target:
         count = write(target)
-        target.flush()
         if target.tell() > conf().BATCH_MAX_BYTES:
             raise UnsuitableFile(
                 f"The file is larger than {conf().BATCH_MAX_BYTES} bytes"
@@ -43,7 +41,7 @@ def write_input(
         now = database_now()
         return prepare_file(
             project,
-            Path(target.name),
+            target,
             filename=filename[-LONGEST_FILENAME:],
             purpose=Purpose.BATCH,
             created_at=now,

@@ -1,14 +1,20 @@
 """Find queues by their names, or make them."""
 
+from django.db import transaction
+
 from accounts.models import Project
+from curation.audit.recording import SERVER, Actor, record
 from curation.exceptions import UnknownQueue
 from curation.models import Queue, Source
+from curation.models.audit_event import Action
 from curation.models.queue import Mode
 
 LONGEST_NAME = 100
 
 
-def find_or_make(project: Project, name: str, mode: str | None = None) -> Queue:
+def find_or_make(
+    project: Project, name: str, mode: str | None = None, by: Actor = SERVER
+) -> Queue:
     """Return a project's queue of this name; a new one is for pairs unless told.
 
     Raises UnknownQueue for a name no queue can have, or if the queue that is there has
@@ -19,9 +25,12 @@ def find_or_make(project: Project, name: str, mode: str | None = None) -> Queue:
         raise UnknownQueue(f"A queue's name has 1 to {LONGEST_NAME} characters.")
     if mode is not None and mode not in Mode.values:
         raise UnknownQueue(f"A queue's mode is one of: {', '.join(Mode.values)}.")
-    queue, _ = Queue.objects.get_or_create(
-        project=project, name=name, defaults={"mode": mode or Mode.PAIR}
-    )
+    with transaction.atomic():
+        queue, is_new = Queue.objects.get_or_create(
+            project=project, name=name, defaults={"mode": mode or Mode.PAIR}
+        )
+        if is_new:
+            record(Action.QUEUE_MADE, by, queue, project_id=project.pk)
     if mode is not None and queue.mode != mode:
         raise UnknownQueue(
             f"The queue '{name}' is there already, in mode {queue.mode}. Choose another"

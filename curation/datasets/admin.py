@@ -4,25 +4,19 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import Count, QuerySet
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http import HttpResponseRedirect as Redirect
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from curation.datasets.artifacts import is_there
-from curation.datasets.differences import differences
-from curation.datasets.forms import filename_of
+from curation.datasets.diff_page import MOST_MEMBERS, diff_page
 from curation.datasets.naming import name_of
 from curation.datasets.pages import add_page, export_page, freeze_page
 from curation.datasets.summary import summary
 from curation.datasets.verifying import verify
 from curation.listing.scope import ScopedAdmin, led_projects
-from curation.models import Artifact, Dataset, DatasetVersion
-from curation.models.dataset import ArtifactState
-from files.models import batch_storage
-
-MOST_MEMBERS, SHOWN_DIFFERENCES = 20_000, 20
+from curation.models import Dataset, DatasetVersion
 
 
 class _LedAdmin(ScopedAdmin):
@@ -136,34 +130,43 @@ class DatasetVersionAdmin(_LedAdmin):
     @admin.display(description="report")
     def report(self, version: DatasetVersion) -> SafeString:
         """Show what is worth knowing, a line each."""
-        return _lines(summary(version))
+        return as_lines(summary(version))
 
     @admin.display(description="filter")
     def chosen_by(self, version: DatasetVersion) -> SafeString:
         """Show what was asked for."""
         set_ones = ((k, v) for k, v in version.filter.items() if v not in ([], None))
-        return _lines(f"{key}: {value}" for key, value in set_ones)
+        return as_lines(f"{key}: {value}" for key, value in set_ones)
 
     @admin.display(description="licences of source models")
     def licences(self, version: DatasetVersion) -> SafeString:
         """Show what was known at the freeze."""
         rows = version.reports.get("licences", {}).items()
-        return _lines(
+        return as_lines(
             f"{name}: {one['licence'] or 'licence unknown'}; may train others:"
             f" {one['may_train_others']}"
             for name, one in rows
         )
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the page that exports."""
+        """Add the pages that export and compare."""
         view = self.admin_site.admin_view(self.export_view)
         own = path("<int:pk>/export/", view, name="vllm_curation_datasetversion_export")
+        diff = path(
+            "<int:old>/differences/<int:new>/",
+            self.admin_site.admin_view(self.diff_view),
+            name="vllm_curation_datasetversion_diff",
+        )
         found: list[URLPattern] = super().get_urls()
-        return [own, *found]
+        return [own, diff, *found]
 
     def export_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Show the page that exports a version."""
         return self._guarded(request, export_page, pk)
+
+    def diff_view(self, request: HttpRequest, old: int, new: int) -> HttpResponse:
+        """Show what differs between two versions."""
+        return self._guarded(request, diff_page, old, new)
 
     @admin.action(description="Export", permissions=["make"])
     def export(self, request: HttpRequest, versions: QuerySet[DatasetVersion]) -> Any:
@@ -186,97 +189,17 @@ class DatasetVersionAdmin(_LedAdmin):
             self.message_user(request, text, level)
 
     @admin.action(description="Show what differs between two", permissions=["make"])
-    def compare(self, request: HttpRequest, versions: QuerySet[DatasetVersion]) -> None:
-        """Say what differs, the first differences by example."""
-        pair = list(versions.select_related("dataset").order_by("frozen_at")[:3])
+    def compare(self, request: HttpRequest, versions: QuerySet[DatasetVersion]) -> Any:
+        """Go to the page that says it."""
+        pair = list(versions.order_by("frozen_at", "pk").values_list("pk", flat=True))
         if len(pair) != 2:
             self.message_user(request, "Choose two versions.", messages.WARNING)
-            return
-        counts = {"+": 0, "-": 0, "~": 0}
-        first: list[str] = []
-        for one in differences(*pair):
-            counts[one.sign] += 1
-            if len(first) < SHOWN_DIFFERENCES:
-                first.append(str(one))
-        text = (
-            f"From {name_of(pair[0])} to {name_of(pair[1])}: {counts['+']} new,"
-            f" {counts['-']} gone, {counts['~']} in another split."
-        )
-        self.message_user(request, format_html("{}<br>{}", text, _lines(first)))
+            return None
+        return Redirect(reverse("admin:vllm_curation_datasetversion_diff", args=pair))
 
 
-@admin.register(Artifact)
-class ArtifactAdmin(ScopedAdmin):
-    """Exports: how far they are, why they failed, and the download."""
-
-    project_path = "version__dataset__project"
-    list_display = ["__str__", "state", "progress", "bytes", "download", "created_at"]
-    list_filter = ["state", "profile", "version__dataset"]
-    list_select_related = ["version__dataset"]
-    fields = [
-        "version",
-        "profile",
-        "state",
-        "progress",
-        "error",
-        "download",
-        "bytes",
-        "sha256",
-        "checked",
-    ]
-    readonly_fields = ["progress", "download", "checked"]
-
-    @admin.display(description="rows")
-    def progress(self, artifact: Artifact) -> str:
-        """Show how many rows are written."""
-        members = artifact.version.reports.get("members", {})
-        return f"{artifact.rows} of {members.get('total', 0)}"
-
-    @admin.display(description="download")
-    def download(self, artifact: Artifact) -> str:
-        """Show a link, once there is something."""
-        if artifact.state != ArtifactState.READY:
-            return "–"
-        url = reverse("admin:vllm_curation_artifact_download", args=[artifact.pk])
-        return format_html('<a href="{}">Download</a>', url)
-
-    @admin.display(description="validation")
-    def checked(self, artifact: Artifact) -> SafeString:
-        """Show what the check found."""
-        found = artifact.validation
-        lines = [
-            f"{one['split']} row {one['row']}: {one['field']} {one['message']}"
-            for one in found.get("errors", [])
-        ]
-        lines += [f"{n} rows: {why}" for why, n in found.get("warnings", {}).items()]
-        tokens = found.get("tokens", {}).items()
-        lines += [f"tokens, {key}: {value}" for key, value in tokens]
-        return _lines(lines)
-
-    def get_urls(self) -> list[URLPattern]:
-        """Add the download."""
-        view = self.admin_site.admin_view(self.download_view)
-        own = path("<int:pk>/download/", view, name="vllm_curation_artifact_download")
-        found: list[URLPattern] = super().get_urls()
-        return [own, *found]
-
-    def download_view(self, request: HttpRequest, pk: int) -> FileResponse:
-        """Send the archive to whoever leads its project."""
-        may = self.has_view_permission(request)
-        rows = self.get_queryset(request).select_related("version__dataset")
-        artifact = rows.filter(pk=pk, state=ArtifactState.READY).first()
-        if not may or artifact is None or not is_there(artifact):
-            raise Http404("There is no such export.")
-        version = artifact.version
-        return FileResponse(
-            batch_storage().open(artifact.path),
-            as_attachment=True,
-            filename=filename_of(version.dataset, version.number, artifact.profile),
-            content_type="application/zip",
-        )
-
-
-def _lines(lines: Any) -> SafeString:
+def as_lines(lines: Any) -> SafeString:
+    """Return texts below each other; a dash for none."""
     return format_html_join("", "{}<br>", ((line,) for line in lines)) or SafeString(
         "–"
     )

@@ -19,14 +19,16 @@ from typing import IO
 
 from django.conf import settings
 from django.core.files.base import File as DjangoFile
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django_q.tasks import async_task
 
+from curation.audit.recording import Actor
 from curation.datasets.errors import DatasetError, InvalidExamples
 from curation.datasets.exporting import Options, Report, find_exporter
 from curation.datasets.hashing import BLOCK
-from curation.datasets.output import write_archive
+from curation.datasets.output import note_export, write_archive
 from curation.models import Artifact, DatasetVersion
 from curation.models.dataset import ArtifactState
 from files.models import batch_storage
@@ -45,12 +47,23 @@ class _Lost(Exception):
     """Somebody else makes the artifact now."""
 
 
-def request(version: DatasetVersion, profile: str, options: Options) -> Artifact:
+def request(
+    version: DatasetVersion, profile: str, options: Options, by: Actor
+) -> Artifact:
     """Ask for an export; one that is ready as asked for is left as it is.
 
     Raises UnsuitableProfile.
     """
     find_exporter(version, profile)
+    with transaction.atomic():
+        artifact = _ask(version, profile, options)
+        note_export(version, by, profile)
+    if artifact.state != ArtifactState.READY:
+        async_task(TASK, artifact.pk, cluster="ops")
+    return artifact
+
+
+def _ask(version: DatasetVersion, profile: str, options: Options) -> Artifact:
     artifact, _ = Artifact.objects.get_or_create(
         version=version, profile=profile, defaults={"options": asdict(options)}
     )
@@ -66,8 +79,6 @@ def request(version: DatasetVersion, profile: str, options: Options) -> Artifact
             error="",
         )
         artifact.refresh_from_db()
-    if artifact.state != ArtifactState.READY:
-        async_task(TASK, artifact.pk, cluster="ops")
     return artifact
 
 

@@ -7,10 +7,10 @@ pages, so memory does not grow with them.
 from collections import Counter
 from collections.abc import Iterator
 
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Max
 
+from curation.audit.recording import SHELL, Actor, record
 from curation.canonical import clean
 from curation.datasets.choosing import chosen_items
 from curation.datasets.conversations import Unusable
@@ -24,6 +24,7 @@ from curation.datasets.reports import Meters, report_contamination, report_dupli
 from curation.datasets.rules import RULES_VERSION, Draft, draft, payload
 from curation.datasets.splits import HELD_OUT, Splitter
 from curation.models import Dataset, DatasetMember, DatasetVersion
+from curation.models.audit_event import Action
 from curation.models.dataset import Kind
 
 
@@ -35,9 +36,7 @@ class _Unchanged(Exception):
         self.last = last
 
 
-def freeze(
-    dataset: Dataset, chosen_by: Filter, user: AbstractBaseUser | None = None
-) -> DatasetVersion:
+def freeze(dataset: Dataset, chosen_by: Filter, by: Actor = SHELL) -> DatasetVersion:
     """Return a new version of what fits the filter now; the last one if it is equal.
 
     Raises NothingToFreeze, LeakageFound, Unlicensed; then nothing is stored.
@@ -46,13 +45,21 @@ def freeze(
         with transaction.atomic():
             _see_one_moment()
             last = dataset.versions.order_by("number").last()
-            version = _start(dataset, user)
+            version = _start(dataset, by)
             _Freezing(dataset, version, chosen_by).run()
             if last and last.manifest_sha256 == version.manifest_sha256:
                 raise _Unchanged(last)
+            _note(version, by)
     except _Unchanged as found:
         return found.last
     return version
+
+
+def _note(version: DatasetVersion, by: Actor) -> None:
+    count = version.reports["members"]["total"]
+    detail = f"{count} examples, manifest {version.manifest_sha256}"
+    project_id = version.dataset.project_id
+    record(Action.FROZEN, by, version, project_id=project_id, detail=detail)
 
 
 def _see_one_moment() -> None:
@@ -63,7 +70,7 @@ def _see_one_moment() -> None:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
 
-def _start(dataset: Dataset, user: AbstractBaseUser | None) -> DatasetVersion:
+def _start(dataset: Dataset, by: Actor) -> DatasetVersion:
     """Take the next number; another freeze that wants it too waits and then fails."""
     number = dataset.versions.aggregate(n=Max("number"))["n"] or 0
     try:
@@ -73,7 +80,7 @@ def _start(dataset: Dataset, user: AbstractBaseUser | None) -> DatasetVersion:
                 number=number + 1,
                 manifest_sha256="",
                 rules_version=RULES_VERSION,
-                created_by_id=user.pk if user else None,
+                created_by_id=by.id,
             )
     except IntegrityError as error:
         raise DatasetError(

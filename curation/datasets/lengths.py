@@ -19,7 +19,7 @@ class Lengths:
         self._model = model
         self._measures = find_measures(model) if model else Measures()
         self._counts = self._total = self._longest = self._uncounted = 0
-        self._over_trl = self._over_model = 0
+        self._over_trl = self._over_model = self._untrained = 0
 
     def add(self, example: Example) -> None:
         """Take an example."""
@@ -33,9 +33,20 @@ class Lengths:
         self._counts += 1
         self._total += length
         self._longest = max(self._longest, length)
-        self._over_trl += length > TRL_LENGTH
+        if length > TRL_LENGTH:
+            self._over_trl += 1
+            # TRL keeps the start: of these nothing is left but the prompt.
+            self._untrained += self._prompt_length(example) >= TRL_LENGTH
         limit = self._measures.max_model_len
         self._over_model += limit is not None and length > limit
+
+    def _prompt_length(self, example: Example) -> int:
+        tools = {"tools": example.tools} if example.tools else {}
+        body = {"model": self._model, "messages": example.prompt, **tools}
+        try:
+            return self._length(msgspec.json.encode(body))
+        except Uncountable:
+            return 0
 
     def _length(self, body: bytes) -> int:
         assert self._measures.counter is not None  # noqa: S101 - add() looked
@@ -66,5 +77,6 @@ class Lengths:
             "mean": round(self._total / max(1, self._counts)),
             "longest": self._longest,
             f"over_{TRL_LENGTH}": self._over_trl,
+            f"untrained_{TRL_LENGTH}": self._untrained,
             "over_max_model_len": self._over_model,
         }

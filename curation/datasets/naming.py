@@ -2,9 +2,13 @@
 
 import re
 
+from django.db import transaction
+
 from accounts.models import Project
+from curation.audit.recording import SHELL, Actor, record
 from curation.datasets.errors import UnknownDataset
 from curation.models import Dataset, DatasetVersion
+from curation.models.audit_event import Action
 from curation.models.dataset import Kind
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
@@ -19,7 +23,7 @@ def find_project(name: str) -> Project:
     return project
 
 
-def find_or_make(project: Project, name: str, kind: str) -> Dataset:
+def find_or_make(project: Project, name: str, kind: str, by: Actor = SHELL) -> Dataset:
     """Return a project's dataset; raises UnknownDataset if it is of another kind."""
     if not _NAME.fullmatch(name):
         raise UnknownDataset(
@@ -27,9 +31,13 @@ def find_or_make(project: Project, name: str, kind: str) -> Dataset:
         )
     if kind not in Kind.values:
         raise UnknownDataset(f"Kinds are: {', '.join(Kind.values)}.")
-    dataset, _ = Dataset.objects.get_or_create(
-        project=project, name=name, defaults={"kind": kind}
-    )
+    with transaction.atomic():
+        dataset, is_new = Dataset.objects.get_or_create(
+            project=project, name=name, defaults={"kind": kind}
+        )
+        if is_new:
+            project_id = project.pk
+            record(Action.DATASET_MADE, by, dataset, project_id=project_id, detail=kind)
     if dataset.kind != kind:
         raise UnknownDataset(
             f"'{name}' is there already, of kind {dataset.kind}. Choose another name."

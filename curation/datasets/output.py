@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from django.db import transaction
+
+from curation.audit.recording import SHELL, Actor, record
 from curation.datasets.errors import DatasetError
 from curation.datasets.exporting import (
     Options,
@@ -25,6 +28,7 @@ from curation.datasets.exporting import (
 from curation.datasets.naming import name_of
 from curation.exporters.base import Exporter
 from curation.models import DatasetVersion
+from curation.models.audit_event import Action
 from curation.models.item import Split
 
 SIDECAR = "provenance.jsonl"
@@ -51,6 +55,7 @@ def write_path(
     if exporter.is_folder:
         return _write_folder(version, exporter, path, options)
     report = check(version, exporter, [split], options)
+    note_export(version, SHELL, profile)
     with _replacing(path) as stream:
         exporter.export(writable(version, exporter, split), stream)
     with _replacing(path.with_name(f"{path.name}.{SIDECAR}")) as stream:
@@ -58,11 +63,19 @@ def write_path(
     return report
 
 
+def note_export(version: DatasetVersion, by: Actor, profile: str) -> None:
+    """Write down that somebody takes a version out, before anything is written."""
+    with transaction.atomic():
+        project_id = version.dataset.project_id
+        record(Action.EXPORTED, by, version, project_id=project_id, detail=profile)
+
+
 def _write_folder(
     version: DatasetVersion, exporter: Exporter, path: Path, options: Options
 ) -> Report:
     splits = list(exporter.facts.splits)
     report = check(version, exporter, splits, options)
+    note_export(version, SHELL, exporter.name)
     folder = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         for place, blocks in _small_files(version, exporter, splits, report):

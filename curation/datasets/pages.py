@@ -1,13 +1,12 @@
 """Pages of the admin that make, freeze and export datasets."""
 
-from typing import Any
-
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from unfold.admin import ModelAdmin
 
+from curation.audit.recording import person
 from curation.datasets.artifacts import request as request_artifact
 from curation.datasets.choosing import chosen_items
 from curation.datasets.errors import DatasetError
@@ -29,7 +28,7 @@ def add_page(page: ModelAdmin, request: HttpRequest) -> HttpResponse:
     form = DatasetForm(led_projects(request), request.POST or None)
     if form.is_valid():
         try:
-            dataset = find_or_make(**form.cleaned_data)
+            dataset = find_or_make(**form.cleaned_data, by=person(request.user))
         except DatasetError as error:
             form.add_error("name", str(error))
         else:
@@ -75,8 +74,7 @@ def _freeze(
         raise DatasetError(
             f"{count} prompts fit; from {MOST_ITEMS} on use `manage.py freeze_dataset`."
         )
-    user: Any = request.user
-    return freeze(dataset, chosen_by, user)
+    return freeze(dataset, chosen_by, person(request.user))
 
 
 def export_page(page: ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse:
@@ -90,11 +88,12 @@ def export_page(page: ModelAdmin, request: HttpRequest, pk: int) -> HttpResponse
     if form.is_valid():
         fields = dict(form.cleaned_data)
         try:
-            found = request_artifact(version, fields.pop("profile"), Options(**fields))
+            profile, by = fields.pop("profile"), person(request.user)
+            found = request_artifact(version, profile, Options(**fields), by)
         except DatasetError as error:
             form.add_error(None, str(error))
         else:
-            text = "It is made in the background; load this page again."
+            text = "It is made in the background; this page shows how far it is."
             page.message_user(request, text, messages.SUCCESS)
             return HttpResponseRedirect(_url("artifact", "change", found.pk))
     return show_form(

@@ -1,12 +1,16 @@
 """The base of exporters, and what they are given."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any, ClassVar
 
 from curation.exporters.messages import Message, check_answer, check_prompt
 from vllm_batch.lib.jsonl import one_line
+
+# Pairs that differ less teach little; it is a warning.
+LEAST_DIFFERENCE = 0.03
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,16 @@ def _compare(chosen: Message, rejected: Message) -> Iterator[Problem]:
     elif one.startswith(two) or two.startswith(one):
         text = "one answer is the beginning of the other"
         yield Problem("rejected", text, is_warning=True)
+    elif _difference(one, two) < LEAST_DIFFERENCE:
+        text = f"the answers differ in fewer than {LEAST_DIFFERENCE:.0%} of their words"
+        yield Problem("rejected", text, is_warning=True)
+
+
+def _difference(one: str, two: str) -> float:
+    """Return the share of words, order aside, that two texts do not share."""
+    first, second = Counter(one.split()), Counter(two.split())
+    whole = first.total() + second.total()
+    return 1 - 2 * (first & second).total() / whole if whole else 0.0
 
 
 class JsonlExporter(Exporter):

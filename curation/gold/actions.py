@@ -1,17 +1,19 @@
 """Run a model on the gold set: an ordinary batch for each endpoint."""
 
-from typing import IO, Any
+from typing import IO
 
 from django.db import transaction
 
 from accounts.models import Project
 from batches.models.batch import Status
 from batches.offers import find_offers
+from curation.audit.recording import SHELL, Actor, record
 from curation.catalog import check_models
 from curation.exceptions import CurationError
 from curation.gold.answers import gold_pages, source_of
 from curation.making_batches import kept, store_batch, write_input
 from curation.models import EvalRun
+from curation.models.audit_event import Action
 from curation.rerunning.naming import GOLD, name_of
 from curation.rerunning.planning import Target, line_of
 from curation.rerunning.prompts import endpoint_of
@@ -23,7 +25,7 @@ FRUITLESS = (Status.FAILED, Status.CANCELLED, Status.EXPIRED)
 
 
 def run_gold(
-    project: Project, model: str, *, threshold: float = THRESHOLD, user_id: Any = None
+    project: Project, model: str, *, threshold: float = THRESHOLD, by: Actor = SHELL
 ) -> list[EvalRun]:
     """Ask a model for everything that has a gold answer; raises CurationError.
 
@@ -50,7 +52,7 @@ def run_gold(
         with transaction.atomic():
             Project.objects.select_for_update().get(pk=project.pk)
             return [
-                _store(project, Target(model, endpoint), file, threshold, user_id)
+                _store(project, Target(model, endpoint), file, threshold, by)
                 for endpoint, file in files.items()
             ]
 
@@ -85,19 +87,22 @@ def _write(project: Project, target: Target) -> File:
 
 
 def _store(
-    project: Project, target: Target, file: File, threshold: float, user_id: Any
+    project: Project, target: Target, file: File, threshold: float, by: Actor
 ) -> EvalRun:
     live = EvalRun.objects.filter(
         project=project, lines_sha256=file.sha256, batch__in=project.batches.live()
     )
     if run := live.first():
         raise CurationError(f"{target.model} is at it already, in {run.batch_id}.")
-    return EvalRun.objects.create(
+    run = EvalRun.objects.create(
         project=project,
         batch=store_batch(file, target.endpoint),
         model=target.model,
         threshold=threshold,
         lines_sha256=file.sha256,
         item_count=file.line_count or 0,
-        created_by_id=user_id,
+        created_by_id=by.id,
     )
+    detail = f"{run.item_count} prompts in {run.batch_id}"
+    record(Action.GOLD_RUN, by, run, project_id=project.pk, detail=detail)
+    return run

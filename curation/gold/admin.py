@@ -14,6 +14,7 @@ from unfold.widgets import (
 )
 
 from accounts.models import Project
+from curation.audit.recording import person
 from curation.catalog import served_models
 from curation.exceptions import CurationError
 from curation.gold.actions import THRESHOLD, run_gold
@@ -122,7 +123,7 @@ class EvalRunAdmin(ScopedAdmin):
                 fields["project"],
                 fields["model"],
                 threshold=fields["threshold"],
-                user_id=request.user.pk,
+                by=person(request.user),
             )
         except CurationError as error:
             form.add_error(None, str(error))

@@ -2,8 +2,11 @@
 
 from collections.abc import Iterable
 
+from django.db import transaction
+
 from batches.handlers import GiveUp, Result, Results
 from batches.models import BatchJob
+from curation.audit.recording import SERVER, record
 from curation.gold.answers import as_candidate, load, text_of
 from curation.gold.scoring import score
 from curation.ingest.batches import Skipped, read_entry
@@ -11,6 +14,7 @@ from curation.ingest.requests import Requests, open_requests
 from curation.ingest.storing import PAGE_ANSWERS
 from curation.judging.verdicts import pages
 from curation.models import Candidate, Decision, EvalResult, EvalRun, Queue
+from curation.models.audit_event import Action
 from curation.models.queue import Mode
 from curation.pairing import Couple, make_couples
 from curation.queues import LONGEST_NAME
@@ -125,14 +129,17 @@ def _queue(run: EvalRun) -> Queue:
     if run.queue is not None:
         return run.queue
     name = f"Gold against {run.model}"[: LONGEST_NAME - 12] + f" #{run.pk}"
-    queue, _ = Queue.objects.get_or_create(
-        project_id=run.project_id,
-        name=name,
-        defaults={
-            "mode": Mode.PAIR,
-            "instructions": "Which answer is better? Neither is marked as gold.",
-        },
-    )
+    with transaction.atomic():
+        queue, is_new = Queue.objects.get_or_create(
+            project_id=run.project_id,
+            name=name,
+            defaults={
+                "mode": Mode.PAIR,
+                "instructions": "Which answer is better? Neither is marked as gold.",
+            },
+        )
+        if is_new:
+            record(Action.QUEUE_MADE, SERVER, queue, project_id=run.project_id)
     run.queue = queue
     run.save(update_fields=["queue"])
     return queue

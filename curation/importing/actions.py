@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+from curation.audit.recording import SHELL, Actor
 from curation.canonical import clean, clean_text, digest
 from curation.exceptions import UnsuitableFile
 from curation.importing import generic, label_studio, openai
@@ -12,7 +13,7 @@ from curation.importing.deciding import Decided, decide
 from curation.importing.reading import Row, array_rows, jsonl_rows
 from curation.importing.records import BadRecord, ForeignAnswer, Record
 from curation.ingest.answers import make_answer
-from curation.ingest.handing_over import ring_families
+from curation.ingest.handing_over import note_import, ring_families
 from curation.ingest.prompts import LONGEST_MODEL, Request, read_prompt
 from curation.ingest.storing import PAGE_ANSWERS, Entry, Page, make_candidate
 from curation.models import Queue
@@ -38,12 +39,19 @@ class ImportReport:
     bad: list[tuple[int, str]] = field(default_factory=list)
 
 
-def import_file(queue: Queue, file_format: str, stream: IO[bytes]) -> ImportReport:
-    """Import a file; the same one again changes nothing. Raises UnsuitableFile."""
+def import_file(
+    queue: Queue, file_format: str, stream: IO[bytes], by: Actor = SHELL
+) -> ImportReport:
+    """Import a file; the same one again changes nothing. Raises UnsuitableFile.
+
+    It is noted before the first page is written: pages are transactions of their own.
+    """
     if file_format not in _READERS:
         raise UnsuitableFile(f"Formats are: {', '.join(FORMATS)}.")
     rows_of, read = _READERS[file_format]
-    run = _Import(queue, file_format, _import_id(queue, file_format, stream))
+    import_id = _import_id(queue, file_format, stream)
+    run = _Import(queue, file_format, import_id)
+    note_import(queue, by, f"{import_id} ({file_format})")
     for row in rows_of(stream):
         run.take(row, read)
     run.write()

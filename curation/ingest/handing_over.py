@@ -2,15 +2,19 @@
 
 import logging
 
+from django.db import transaction
 from django_q.tasks import async_task
 
+from accounts.models import Project
 from batches.handlers import Results
 from batches.models import BatchJob
+from curation.audit.recording import SERVER, Actor, record
 from curation.exceptions import UnknownQueue
 from curation.gold.taking import take_gold
 from curation.ingest.batches import ingest_batch
 from curation.judging.verdicts import take_verdicts
 from curation.models import EvalRun, JudgeRun, Queue, Rerun
+from curation.models.audit_event import Action
 from curation.queues import find_or_make
 from curation.rerunning.taking import take_answers
 
@@ -32,6 +36,8 @@ def hand_over(batch: BatchJob, results: Results) -> None:
         return
     queues = queues_for(batch)
     for queue in queues:
+        if not queue.sources.filter(batch_id=batch.pk).exists():
+            note_import(queue, SERVER, batch.pk)
         report = ingest_batch(batch, queue, results)
         logger.info("%s into the queue %s: %s", batch.pk, queue, report)
     if queues:
@@ -52,6 +58,19 @@ def _take_beside(batch: BatchJob, results: Results) -> bool:
     if gold is not None:
         take_gold(gold, batch, results)
     return gold is not None
+
+
+def note_import(queue: Queue, by: Actor, detail: str) -> None:
+    """Write down that answers are being brought into a queue."""
+    with transaction.atomic():
+        project_id = queue.project_id
+        record(Action.IMPORTED, by, queue, project_id=project_id, detail=detail)
+
+
+def note_clustering(project: Project, by: Actor) -> None:
+    """Write down that somebody asks for a project's near-duplicates."""
+    with transaction.atomic():
+        record(Action.CLUSTERED, by, project, project_id=project.pk)
 
 
 def ring_families(project_id: int) -> None:

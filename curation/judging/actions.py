@@ -9,6 +9,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from batches.faults import CHAT
 from batches.models.batch import TERMINAL
+from curation.audit.recording import SHELL, Actor, record
 from curation.canonical import clean_text
 from curation.catalog import check_models
 from curation.exceptions import CurationError
@@ -17,6 +18,7 @@ from curation.judging.question import ask, wording
 from curation.judging.verdicts import name_of, pages
 from curation.making_batches import kept, store_batch, write_input
 from curation.models import Candidate, JudgeRun, JudgeVerdict, Queue, Task
+from curation.models.audit_event import Action
 from curation.models.queue import Mode
 from curation.models.task import State
 from vllm_batch.lib.conf import conf
@@ -25,7 +27,9 @@ PAGE_TASKS = 100
 LONGEST_INSTRUCTIONS = 10_000
 
 
-def judge(queue: Queue, model: str, instructions: str = "") -> JudgeRun:
+def judge(
+    queue: Queue, model: str, instructions: str = "", by: Actor = SHELL
+) -> JudgeRun:
     """Start a judge run over the open tasks this judge has not seen, and return it.
 
     As many as fit into a batch, by priority; run it again for the rest. Raises
@@ -59,6 +63,9 @@ def judge(queue: Queue, model: str, instructions: str = "") -> JudgeRun:
         run.task_count = count // 2
         run.batch = store_batch(file, CHAT)
         run.save()
+        detail = f"{run.task_count} tasks by {model} in {run.batch.pk}"
+        project_id = queue.project_id
+        record(Action.JUDGED, by, queue, project_id=project_id, detail=detail)
     return run
 
 

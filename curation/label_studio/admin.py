@@ -4,15 +4,19 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django_q.tasks import async_task
 from unfold.admin import ModelAdmin
 
+from curation.audit.recording import person, record
 from curation.label_studio.labelling import VERDICTS, config_hash
+from curation.label_studio.pushing import note_copy
 from curation.label_studio.tasks import request_pull
 from curation.listing.scope import led_projects, own_filters
 from curation.models import ExternalLink, LabelStudioProject, Queue
+from curation.models.audit_event import Action
 from vllm_batch.lib.conf import conf
 from vllm_batch.lib.read_only import ReadOnlyAdmin
 
@@ -76,7 +80,26 @@ class LabelStudioProjectAdmin(ModelAdmin):  # type: ignore[misc]
     ) -> None:
         """Begin to copy the queue."""
         super().save_model(request, obj, form, change)
+        note_copy(obj, person(request.user), f"begins, to {obj.url}")
         request_pull([obj.pk])
+
+    def delete_model(self, request: HttpRequest, obj: LabelStudioProject) -> None:
+        """End the copying, and write it down."""
+        self._note_deleted(request, obj)
+        super().delete_model(request, obj)
+
+    def delete_queryset(
+        self, request: HttpRequest, queryset: QuerySet[LabelStudioProject]
+    ) -> None:
+        """Do the same for several."""
+        with transaction.atomic():
+            for row in queryset:
+                self._note_deleted(request, row)
+            super().delete_queryset(request, queryset)
+
+    def _note_deleted(self, request: HttpRequest, row: LabelStudioProject) -> None:
+        by, project_id = person(request.user), row.queue.project_id
+        record(Action.DELETED, by, row, project_id=project_id)
 
     def has_exchange_permission(self, request: HttpRequest) -> bool:
         """Whoever may change projects in Django's terms may push and pull them."""
@@ -88,6 +111,9 @@ class LabelStudioProjectAdmin(ModelAdmin):  # type: ignore[misc]
     ) -> None:
         """Queue a full push."""
         for row in rows:
+            with transaction.atomic():
+                by = person(request.user)
+                note_copy(row, by, f"again, changes included, to {row.url}")
             async_task("curation.label_studio.tasks.push", row.queue_id, cluster="ops")
         self.message_user(request, f"{len(rows)} pushes were queued.")
 

@@ -14,12 +14,14 @@ from typing import Any
 
 from django.db import transaction
 
+from curation.audit.recording import SERVER, Actor, record
 from curation.label_studio import projects
 from curation.label_studio.client import LabelStudio
 from curation.label_studio.errors import Refused
 from curation.label_studio.links import TASK, links_of, new_link
 from curation.label_studio.payload import Payload, make_payload
 from curation.models import Candidate, ExternalLink, LabelStudioProject, Queue, Task
+from curation.models.audit_event import Action
 from curation.models.task import State
 from vllm_batch.lib.clock import database_now
 
@@ -38,7 +40,10 @@ class Pushed:
 
 
 def push_queue(
-    client: LabelStudio, queue: Queue, new_for_seconds: float | None = None
+    client: LabelStudio,
+    queue: Queue,
+    new_for_seconds: float | None = None,
+    by: Actor = SERVER,
 ) -> Pushed:
     """Bring a queue's tasks over. Raises LabelStudioError; run it again then.
 
@@ -54,7 +59,7 @@ def push_queue(
             if time.monotonic() > ends_at:
                 return done
             projects.renew(row, fence)
-            done.created += _import(client, row, chunk)
+            done.created += _import(client, row, chunk, by)
         if new_for_seconds is None:
             for link, payload in _changed(row):
                 projects.renew(row, fence)
@@ -123,7 +128,9 @@ def _chunks(payloads: Iterable[Payload]) -> Iterator[list[Payload]]:
         yield chunk
 
 
-def _import(client: LabelStudio, row: LabelStudioProject, chunk: list[Payload]) -> int:
+def _import(
+    client: LabelStudio, row: LabelStudioProject, chunk: list[Payload], by: Actor
+) -> int:
     _mark_open(row, True)
     try:
         ids = client.import_tasks(_remote(row), [payload.body for payload in chunk])
@@ -134,7 +141,14 @@ def _import(client: LabelStudio, row: LabelStudioProject, chunk: list[Payload]) 
     with transaction.atomic():
         _store(row, list(zip(chunk, ids, strict=True)))
         _mark_open(row, False)
+        note_copy(row, by, f"{len(ids)} tasks to {row.scope}")
     return len(ids)
+
+
+def note_copy(row: LabelStudioProject, by: Actor, detail: str) -> None:
+    """Write down that a queue's tasks leave; call it in a transaction."""
+    queue = row.queue
+    record(Action.COPIED_OUT, by, queue, project_id=queue.project_id, detail=detail)
 
 
 def _mark_open(row: LabelStudioProject, is_open: bool) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from django.db.models import F
 
+from curation.audit.recording import SERVER, Actor
 from curation.canonical import digest_text
 from curation.label_studio.annotations import Annotation
 from curation.label_studio.links import ANNOTATION, links_of, new_link
@@ -43,6 +44,7 @@ class Recorder:
         self._remote_task = remote_task
         self._links = links_of(ANNOTATION, scope)
         self._is_changed = self._is_disputed = False
+        self._last_author = SERVER
 
     def record(self, annotation: Annotation, author: int) -> bool:
         """Record what is new in an annotation; False if nothing is."""
@@ -57,7 +59,7 @@ class Recorder:
             conflict = self._next_conflict(link, author)
         review = self._add_review(annotation, reading, author)
         self._keep_link(link, annotation, review, conflict)
-        self._is_changed = True
+        self._is_changed, self._last_author = True, Actor(author)
         self._is_disputed |= bool(conflict)
         return True
 
@@ -83,7 +85,7 @@ class Recorder:
         if not self._is_changed:
             return
         recount(self._task)
-        decide(self._task)
+        decide(self._task, self._last_author)
         if self._is_disputed and self._task.state != State.VOID:
             self._task.state = State.FLAGGED
             self._task.save(update_fields=["state"])

@@ -8,15 +8,20 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin
 
+from accounts.models import Project
 from batches.admin import BatchAdmin
 from batches.models import BatchJob
 from batches.models.batch import TERMINAL
-from curation.ingest.handing_over import ring_families
+from curation.audit.recording import person, record
+from curation.ingest.handing_over import note_clustering, ring_families
 from curation.ingest.prompts import prompt_text
+from curation.listing.locking import LOCKS
 from curation.listing.pages import MOST_SENT, compare_page, judge_page, send_page
 from curation.listing.scope import ScopedAdmin, led_projects, own_filters
 from curation.models import Candidate, Comparison, Item, JudgeRun, Queue, Task
+from curation.models.audit_event import Action
 from curation.rerunning.admin import CorrectingAdmin
+from curation.rerunning.prompts import texts_of
 
 SHOWN_LETTERS = 80
 
@@ -29,18 +34,21 @@ class ItemAdmin(CorrectingAdmin, ScopedAdmin):
     list_filter = ["project", "split_lock"]
     list_select_related = ["project"]
     search_fields = ["=id", "=input_hash", "=family"]
-    actions = ["find_families", "correct", "run_gold"]
+    actions = ["find_families", "correct", "run_gold", *LOCKS]
 
     @admin.display(description="prompt")
     def prompt_start(self, item: Item) -> str:
-        """Show the prompt's beginning."""
-        return prompt_text(item.input)[:SHOWN_LETTERS]
+        """Show how the question begins; system texts repeat."""
+        prompt = item.input if isinstance(item.input, dict) else {}
+        asked = [one.text for one in texts_of(prompt) if one.role == "user"]
+        return (asked[-1] if asked else prompt_text(item.input))[:SHOWN_LETTERS]
 
     @admin.action(description="Find near-duplicates in their projects")
     def find_families(self, request: HttpRequest, items: QuerySet[Item]) -> None:
         """Ask the ops queue to cluster the prompts."""
-        for project_id in items.order_by().values_list("project", flat=True).distinct():
-            ring_families(project_id)
+        for project in Project.objects.filter(items__in=items).distinct():
+            note_clustering(project, person(request.user))
+            ring_families(project.pk)
         self.message_user(request, "Prompts without a family will have one soon.")
 
 
@@ -175,6 +183,21 @@ class QueueAdmin(ModelAdmin):  # type: ignore[misc]
             kwargs["queryset"] = led_projects(request)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
+    def save_related(
+        self, request: HttpRequest, form: Any, formsets: Any, change: bool
+    ) -> None:
+        """Save the assignees, and write down what was changed."""
+        queue = form.instance
+        before = _names(queue)
+        super().save_related(request, form, formsets, change)
+        changes = _changes(form, before, _names(queue))
+        if change and not changes:
+            return
+        action = Action.QUEUE_CHANGED if change else Action.QUEUE_MADE
+        by, project_id = person(request.user), queue.project_id
+        detail = ", ".join(changes) if change else queue.mode
+        record(action, by, queue, project_id=project_id, detail=detail)
+
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Close a queue instead: its reviews would go with it."""
         return False
@@ -201,6 +224,22 @@ class QueueAdmin(ModelAdmin):  # type: ignore[misc]
             return None
         url = reverse("admin:vllm_curation_queue_judge", args=[chosen[0].pk])
         return HttpResponseRedirect(url)
+
+
+def _names(queue: Queue) -> set[str]:
+    return {user.get_username() for user in queue.assignees.all()}
+
+
+def _changes(form: Any, before: set[str], after: set[str]) -> list[str]:
+    """Return the fields that were changed, and who was assigned or is no more.
+
+    Django calls an empty list changed that was sent as `[]`.
+    """
+    old, new = form.initial, form.cleaned_data
+    names = [name for name in form.changed_data if name != "assignees"]
+    names = [name for name in names if old.get(name) != new.get(name)]
+    names += [f"+{name}" for name in sorted(after - before)]
+    return names + [f"−{name}" for name in sorted(before - after)]
 
 
 @admin.action(description="Send to curation", permissions=["cancel"])

@@ -11,6 +11,7 @@ from django.urls import reverse
 from unfold.admin import ModelAdmin
 
 from batches.models import BatchJob
+from curation.audit.recording import person
 from curation.comparing import ComparisonOrder, compare, open_batch_file
 from curation.exceptions import CurationError
 from curation.judging.actions import judge
@@ -49,16 +50,24 @@ def compare_page(page: ModelAdmin, request: HttpRequest) -> HttpResponse:
 def _compare(fields: dict[str, Any], request: HttpRequest) -> Comparison:
     upload = fields["upload"]
     if upload:
-        order = _order(fields, fields["project"], upload.name)
+        order = _order(fields, fields["project"], upload.name, request)
         return compare(order, upload.file)
     file, stream = open_batch_file(None, fields["file"])
     with closing(stream):
-        return compare(_order(fields, file.project, file.filename), stream)
+        order = _order(fields, file.project, file.filename, request)
+        return compare(order, stream)
 
 
-def _order(fields: dict[str, Any], project: Any, filename: str) -> ComparisonOrder:
+def _order(
+    fields: dict[str, Any], project: Any, filename: str, request: HttpRequest
+) -> ComparisonOrder:
     return ComparisonOrder(
-        project, filename, fields["models"], fields["queue"], fields["mode"]
+        project,
+        filename,
+        fields["models"],
+        fields["queue"],
+        fields["mode"],
+        person(request.user),
     )
 
 
@@ -73,7 +82,8 @@ def send_page(page: ModelAdmin, request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         fields = form.cleaned_data
         try:
-            found = send(batches, fields["queue"], fields["mode"])
+            by = person(request.user)
+            found = send(batches, fields["queue"], fields["mode"], by=by)
         except CurationError as error:
             form.add_error(None, str(error))
         else:
@@ -98,7 +108,7 @@ def judge_page(page: ModelAdmin, request: HttpRequest, queue_id: int) -> HttpRes
     form = JudgeForm(request.POST or None)
     if form.is_valid():
         try:
-            run = judge(queue, **form.cleaned_data)
+            run = judge(queue, **form.cleaned_data, by=person(request.user))
         except CurationError as error:
             form.add_error(None, str(error))
         else:

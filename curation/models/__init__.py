@@ -1,5 +1,6 @@
 """What is stored of reviews and datasets, one noun a file."""
 
+from curation.models.audit_event import AuditEvent
 from curation.models.candidate import Candidate
 from curation.models.comparison import Comparison
 from curation.models.dataset import Artifact, Dataset, DatasetMember, DatasetVersion
@@ -18,6 +19,7 @@ from curation.models.task import Task
 
 __all__ = [
     "Artifact",
+    "AuditEvent",
     "Candidate",
     "Comparison",
     "Dataset",

@@ -3,10 +3,13 @@
 from typing import Any
 
 from django.core.cache import cache
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
+from curation.audit.recording import person, record
 from curation.models import Queue
+from curation.models.audit_event import Action
 from curation.models.queue import Mode
 from curation.numbers.downloads import as_csv, as_json
 from curation.numbers.plots import (
@@ -48,6 +51,7 @@ def download_csv(request: HttpRequest, queue_id: int) -> HttpResponse:
     """Return the numbers as CSV, one a line."""
     queue = access.get_led_queue(request.user, queue_id)
     response = HttpResponse(as_csv(_numbers(queue)), content_type="text/csv")
+    _note(request, queue, "numbers as CSV")
     return _attached(response, f"queue-{queue.pk}-numbers.csv")
 
 
@@ -56,7 +60,14 @@ def download_json(request: HttpRequest, queue_id: int) -> HttpResponse:
     """Return the numbers as JSON."""
     queue = access.get_led_queue(request.user, queue_id)
     response = JsonResponse(as_json(_numbers(queue)))
+    _note(request, queue, "numbers as JSON")
     return _attached(response, f"queue-{queue.pk}-numbers.json")
+
+
+def _note(request: HttpRequest, queue: Queue, detail: str) -> None:
+    by, project_id = person(request.user), queue.project_id
+    with transaction.atomic():
+        record(Action.DOWNLOADED, by, queue, project_id=project_id, detail=detail)
 
 
 def _attached(response: HttpResponse, filename: str) -> HttpResponse:

@@ -1,15 +1,17 @@
 """Send corrected prompts out: an ordinary batch for each model."""
 
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import IO
 
 from django.db import transaction
 
 from batches.models.batch import Status
+from curation.audit.recording import Actor, record
 from curation.canonical import clean
 from curation.exceptions import CurationError
 from curation.making_batches import kept, store_batch, write_input
 from curation.models import Queue, Rerun
+from curation.models.audit_event import Action
 from curation.models.queue import Mode
 from curation.queues import LONGEST_NAME, find_or_make
 from curation.rerunning.planning import Plan, Target, lines, plan
@@ -33,7 +35,7 @@ def correct(
     queue: Queue,
     items: Sequence[int] | None,
     correction: Correction,
-    user_id: Any = None,
+    by: Actor,
 ) -> list[Rerun]:
     """Ask again for the answers to these items, or to all of the queue's.
 
@@ -54,7 +56,10 @@ def correct(
                 files[target] = _write(queue, target, items, correction)
                 stored.append(files[target])
             with transaction.atomic():
-                return _store(queue, files, correction, user_id)
+                found = _store(queue, files, correction, by)
+                for rerun in found:
+                    _note(rerun, by, items)
+                return found
     except _Repeated as repeated:
         return repeated.reruns
 
@@ -86,11 +91,11 @@ def _write(
 
 
 def _store(
-    queue: Queue, files: dict[Target, File], correction: Correction, user_id: Any
+    queue: Queue, files: dict[Target, File], correction: Correction, by: Actor
 ) -> list[Rerun]:
     # One at a time in a queue, so that a double click finds what the first one stored.
     Queue.objects.select_for_update().get(pk=queue.pk)
-    meeting = _pairs_queue(queue)
+    meeting = _pairs_queue(queue, by)
     hashes = [file.sha256 for file in files.values()]
     alive = Rerun.objects.filter(queue=meeting, lines_sha256__in=hashes)
     alive = alive.filter(batch__isnull=False).exclude(batch__status__in=FRUITLESS)
@@ -105,16 +110,27 @@ def _store(
             correction=clean(correction.as_json()),
             lines_sha256=file.sha256,
             line_count=file.line_count or 0,
-            created_by_id=user_id,
+            created_by_id=by.id,
         )
         for target, file in files.items()
         if file.sha256 not in known
     ]
 
 
-def _pairs_queue(queue: Queue) -> Queue:
+def _note(rerun: Rerun, by: Actor, items: Sequence[int] | None) -> None:
+    record(
+        Action.CORRECTED,
+        by,
+        rerun,
+        project_id=rerun.queue.project_id,
+        item_id=items[0] if items and len(items) == 1 else None,
+        detail=f"{rerun.line_count} lines in {rerun.batch_id}",
+    )
+
+
+def _pairs_queue(queue: Queue, by: Actor) -> Queue:
     """Return where old and new answers meet: the queue, or a pair queue beside it."""
     if queue.mode == Mode.PAIR:
         return queue
     name = queue.name[: LONGEST_NAME - len(BESIDE)] + BESIDE
-    return find_or_make(queue.project, name, Mode.PAIR)
+    return find_or_make(queue.project, name, Mode.PAIR, by)

@@ -7,6 +7,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
+from curation.audit.recording import person
 from curation.exceptions import CurationError
 from curation.models import Item, Queue, Rerun, Task
 from curation.models.task import State
@@ -59,7 +60,7 @@ def _send(
     request: HttpRequest, queue: Queue, ids: list[int] | None, correction: Correction
 ) -> bool:
     try:
-        reruns = correct(queue, ids, correction, access.key_of(request.user))
+        reruns = correct(queue, ids, correction, person(request.user))
     except CurationError as error:
         messages.warning(request, str(error))
         return False

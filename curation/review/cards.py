@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from string import ascii_uppercase
 
+from curation.canonical import canonical
 from curation.judging.opinions import Opinion
 from curation.models import Candidate, Queue, Review
 from curation.models.queue import Mode
@@ -12,6 +13,8 @@ from curation.rerunning.changes import Change, change_of
 from curation.review import keymap
 from curation.review.content import Shown, Turn, shown, turns_of
 from curation.review.saving import tags_of
+
+SHOWN_LETTERS = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,34 @@ class Answer:
     def is_corrected(self) -> bool:
         """Tell whether the reviewer has changed it."""
         return self.edit is not None and self.edit != self.candidate.text
+
+    @property
+    def breaks_form(self) -> bool:
+        """Tell whether the request asked for another form, such as a JSON schema."""
+        return self.candidate.checks.get("schema") is False
+
+    @property
+    def origin(self) -> list[tuple[str, object]]:
+        """Say where it comes from, if that is no secret: it would tell the model."""
+        if not self.model:
+            return []
+        one = self.candidate
+        tokens = one.usage if isinstance(one.usage, dict) else {}
+        rows: list[tuple[str, object]] = [
+            ("batch", one.batch_id),
+            ("line", one.line),
+            ("custom_id", one.custom_id[:SHOWN_LETTERS]),
+            ("model", one.model),
+            ("revision", one.model_revision),
+            ("parameters", _said(one.parameters)),
+            ("finish reason", one.finish_reason),
+            ("tokens in", tokens.get("prompt_tokens", tokens.get("input_tokens"))),
+            (
+                "tokens out",
+                tokens.get("completion_tokens", tokens.get("output_tokens")),
+            ),
+        ]
+        return [(name, value) for name, value in rows if value not in ("", None)]
 
     @property
     def words(self) -> int:
@@ -116,6 +147,10 @@ class Card:
     def caps(self) -> dict[str, str]:
         """What is printed on the buttons."""
         return keymap.caps_of(self.mode)
+
+
+def _said(parameters: object) -> str:
+    return canonical(parameters)[:SHOWN_LETTERS] if parameters else ""
 
 
 @dataclass(frozen=True)

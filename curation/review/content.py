@@ -8,10 +8,12 @@ from django.utils.safestring import SafeString
 
 from curation.models import Candidate, Item
 from curation.review.markdown import host_of, plain, render
+from curation.review.tree import tree
 
 SYSTEM = ("system", "developer")
-# Letters of JSON that are laid out; longer JSON stays as it came.
-MOST_JSON = 100_000
+# Letters of JSON that are laid out, before and after; what is longer stays as it came.
+MOST_JSON, MOST_LAID_OUT = 100_000, 400_000
+_INDENTED = json.JSONEncoder(indent=2, ensure_ascii=False)
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,13 @@ class Turn:
 
 @dataclass(frozen=True)
 class Shown:
-    """An answer's text: as it came, rendered, and laid out if it is JSON."""
+    """An answer's text as it came and rendered; JSON laid out, and as a tree."""
 
     raw: str
     html: SafeString
     is_json: bool
     extra: SafeString | str = ""
+    tree: SafeString | str = ""
 
 
 def turns_of(item: Item) -> list[Turn]:
@@ -95,7 +98,8 @@ def _part(part: Any) -> str:
 def shown(candidate: Candidate) -> Shown:
     """Return an answer's text as the page shows it."""
     text = candidate.text
-    laid_out = _laid_out(text)
+    value = _json_of(text)
+    laid_out = _laid_out(value) if value is not None else ""
     html = plain(laid_out) if laid_out else render(text)
     calls = (
         candidate.output.get("tool_calls")
@@ -103,7 +107,7 @@ def shown(candidate: Candidate) -> Shown:
         else None
     )
     extra = plain(pretty(calls)) if calls and not _has(text, calls) else ""
-    return Shown(text, html, bool(laid_out), extra)
+    return Shown(text, html, value is not None, extra, tree(value))
 
 
 def _has(text: str, calls: Any) -> bool:
@@ -114,20 +118,38 @@ def _has(text: str, calls: Any) -> bool:
         return False
 
 
-def _laid_out(text: str) -> str:
-    """Return a JSON text with indentation, "" for any other text."""
+def _json_of(text: str) -> Any:
+    """Return the object or list that a text is in JSON, None for any other text."""
     start = text.lstrip()[:1]
     if start not in ("{", "[") or len(text) > MOST_JSON:
-        return ""
+        return None
     try:
-        return pretty(json.loads(text))
+        return json.loads(text)
     except (ValueError, RecursionError):
-        return ""
+        return None
 
 
 def pretty(value: Any) -> str:
-    """Return a JSON value with indentation."""
+    """Return a JSON value with indentation, or as Python spells it if that is long."""
     try:
-        return json.dumps(value, indent=2, ensure_ascii=False)
+        return _laid_out(value) or str(value)[:MOST_JSON]
+    except (ValueError, RecursionError):
+        return "…"
+
+
+def _laid_out(value: Any) -> str:
+    """Return a JSON value with indentation, "" if that makes too long a text of it.
+
+    Deep inside lists each number has hundreds of spaces before it.
+    """
+    parts: list[str] = []
+    letters = 0
+    try:
+        for part in _INDENTED.iterencode(value):
+            parts.append(part)
+            letters += len(part)
+            if letters > MOST_LAID_OUT:
+                return ""
     except (ValueError, TypeError, RecursionError):
-        return str(value)[:MOST_JSON]
+        return ""
+    return "".join(parts)

@@ -31,3 +31,11 @@ class NothingToUndo(Conflict):
     def __init__(self) -> None:
         text = "Only your last ten decisions in this queue can be undone."
         super().__init__(text, code="nothing_to_undo")
+
+
+class NoSuchCorrection(Conflict):
+    """No submitted review of the task has this correction any more (409)."""
+
+    def __init__(self) -> None:
+        text = "This correction was taken back meanwhile. Look again."
+        super().__init__(text, param="verdict", code="no_such_correction")

@@ -4,6 +4,7 @@ A key is written as the browser names it (`KeyboardEvent.key`). Where the mode h
 use for an action, its key does nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from curation.models.queue import Mode
@@ -56,13 +57,24 @@ BINDINGS = (
     ),
     Binding("leave", ("Escape",), "Leave the text field", in_text=True),
     Binding("diff", ("d",), "Differences: by word, by line, off"),
-    Binding("raw", ("r",), "Rendered or raw text"),
+    Binding("raw", ("r",), "Rendered text, JSON as a tree, raw text"),
     Binding("note", ("n",), "Write a note"),
     Binding("skip", ("s",), "Skip: somebody else will do it"),
     Binding("flag", ("f",), "Flag for a lead"),
-    Binding("undo", ("u",), "Undo the last decision"),
+    Binding("undo", ("u", "Backspace"), "Undo the last decision"),
     Binding("help", ("?",), "Show these keys"),
 )  # fmt: skip
+
+
+# On the page where a lead decides: answers are numbered first, then corrections.
+LEAD = (
+    Binding(
+        "choose", tuple("123456789"), "The answer or the correction with this number"
+    ),
+    Binding("none", ("0",), "No answer stands"),
+    Binding("gold", ("g",), "Star as gold, or take the star away"),
+    Binding("leave", ("Escape",), "Leave the text field", in_text=True),
+)
 
 
 def bindings(mode: str) -> list[Binding]:
@@ -72,9 +84,14 @@ def bindings(mode: str) -> list[Binding]:
 
 def table(mode: str) -> list[dict[str, object]]:
     """Return the same for the page's key handler."""
+    return as_table(bindings(mode))
+
+
+def as_table(found: Sequence[Binding]) -> list[dict[str, object]]:
+    """Return bindings as the handler reads them."""
     return [
         {"action": one.action, "keys": one.keys, "in_text": one.in_text}
-        for one in bindings(mode)
+        for one in found
     ]
 
 

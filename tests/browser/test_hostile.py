@@ -24,7 +24,10 @@ FOUND = """() => {
     hacked: window.hacked ?? null,
     handlers: all.filter((one) => [...one.attributes].some(
       (each) => /^(on|hx-|data-|style|id$|name$)/.test(each.name))).length,
-    tags: [...new Set(all.map((one) => one.localName))],
+    // The tree of a JSON answer folds; no other text does.
+    tags: [...new Set(all
+      .filter((one) => !one.matches(".as-tree, .as-tree :is(details, summary)"))
+      .map((one) => one.localName))],
     links: all.filter((one) => one.localName === "a").map((one) => [
       one.protocol, one.rel, one.target]),
   };

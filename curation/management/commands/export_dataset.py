@@ -61,3 +61,6 @@ class Command(BaseCommand):
             f" {tokens['longest']} at most; {tokens['over_1024']} rows are over 1024,"
             " where TRL cuts"
         )
+        if untrained := tokens["untrained_1024"]:
+            text = f"{untrained} rows: their prompt alone fills TRL's 1024 tokens"
+            self.stdout.write(f"warning: {text}, so nothing of them is trained")

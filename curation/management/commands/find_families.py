@@ -5,6 +5,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.models import Project
+from curation.audit.recording import SHELL
+from curation.ingest.handing_over import note_clustering
 from curation.ordering.families import cluster
 
 
@@ -22,4 +24,5 @@ class Command(BaseCommand):
         project = Project.objects.filter(name=options["project"]).first()
         if project is None:
             raise CommandError(f"There is no project '{options['project']}'.")
+        note_clustering(project, SHELL)
         self.stdout.write(f"{cluster(project.pk)} families")

@@ -7,10 +7,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from accounts.models import Project
 from batches.handlers import GiveUp
 from batches.models import BatchJob
+from curation.audit.recording import SHELL
 from curation.exceptions import CurationError
 from curation.importing.actions import FORMATS, import_file
 from curation.ingest.batches import ingest_batch
-from curation.ingest.handing_over import queues_for, ring_families
+from curation.ingest.handing_over import note_import, queues_for, ring_families
 from curation.models import Queue
 from curation.models.queue import Mode
 from curation.queues import find_or_make
@@ -45,6 +46,7 @@ class Command(BaseCommand):
         if batch is None or not batch.is_terminal:
             raise CommandError(f"No batch with the id '{batch_id}' has ended.")
         for queue in _queues(batch, options):
+            note_import(queue, SHELL, batch.pk)
             report = ingest_batch(batch, queue)
             self.stdout.write(f"{batch.pk} into '{queue}': {report}.")
         ring_families(batch.project_id)
@@ -53,7 +55,7 @@ class Command(BaseCommand):
         project = Project.objects.filter(name=options["project"] or "").first()
         if project is None or not options["queue"]:
             raise CommandError("A file needs the --project (of that name) and --queue.")
-        queue = find_or_make(project, options["queue"], options["mode"])
+        queue = find_or_make(project, options["queue"], options["mode"], SHELL)
         with open(path, "rb") as stream:
             report = import_file(queue, options["format"], stream)
         for number, why in report.bad[:MOST_SHOWN]:
@@ -69,7 +71,8 @@ class Command(BaseCommand):
 
 def _queues(batch: BatchJob, options: dict[str, Any]) -> list[Queue]:
     if options["queue"]:
-        return [find_or_make(batch.project, options["queue"], options["mode"])]
+        name, mode = options["queue"], options["mode"]
+        return [find_or_make(batch.project, name, mode, SHELL)]
     found = queues_for(batch)
     if not found:
         raise CommandError(f"{batch.pk} is tagged for no queue; name one with --queue.")

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from curation.audit.recording import SHELL
 from curation.label_studio.client import connect
 from curation.label_studio.errors import LabelStudioError
 from curation.label_studio.labelling import VERDICTS
@@ -33,7 +34,7 @@ class Command(BaseCommand):
         if queue.mode not in VERDICTS:
             raise CommandError("Label Studio gets pairs and single answers.")
         try:
-            done = push_queue(connect(), queue)
+            done = push_queue(connect(), queue, by=SHELL)
         except LabelStudioError as error:
             raise CommandError(f"{error} Run it again: nothing is doubled.") from error
         self.stdout.write(

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from curation.audit.recording import Actor, record
 from curation.models import Decision, Item, Review, Task
+from curation.models.audit_event import Action
 from curation.models.decision import Method
 from curation.models.review import Outcome, ReviewStatus
 from curation.models.task import State
@@ -10,10 +12,11 @@ from curation.review.actions.slots import IS_COUNTED
 from curation.review.rulings import Disagreement, Ruling, Vote, rule
 
 
-def decide(task: Task) -> None:
+def decide(task: Task, by: Actor) -> None:
     """Bring the locked task's state and decision in line with its reviews.
 
-    A lead's word stands whatever reviewers do afterwards.
+    A lead's word stands whatever reviewers do afterwards. `by` is who has changed the
+    reviews.
     """
     if task.state == State.VOID or _adjudicated(task):
         return
@@ -23,9 +26,9 @@ def decide(task: Task) -> None:
     is_flagged = reviews.filter(outcome=Outcome.FLAG).exists()
     if isinstance(ruling, Ruling) and not is_flagged:
         _set_state(task, State.DONE)
-        put_in_force(task, ruling)
+        put_in_force(task, ruling, by)
         return
-    withdraw(task)
+    withdraw(task, by)
     is_disputed = is_flagged or isinstance(ruling, Disagreement)
     _set_state(task, State.FLAGGED if is_disputed else State.OPEN)
 
@@ -64,7 +67,7 @@ def _set_state(task: Task, state: State) -> None:
         task.save(update_fields=["state"])
 
 
-def put_in_force(task: Task, ruling: Ruling) -> Decision:
+def put_in_force(task: Task, ruling: Ruling, by: Actor) -> Decision:
     """Let a ruling stand for the task's item, unless it does so already."""
     Item.objects.select_for_update().get(pk=task.item_id)
     current = Decision.objects.filter(item_id=task.item_id, is_current=True).first()
@@ -80,12 +83,14 @@ def put_in_force(task: Task, ruling: Ruling) -> Decision:
         if same and current.task_id == task.pk:
             return current
         Decision.objects.filter(pk=current.pk).update(is_current=False)
-    return Decision.objects.create(
+    decision = Decision.objects.create(
         item_id=task.item_id, task=task, supersedes=current, **fields
     )
+    _note_gold(task, current, decision, by)
+    return decision
 
 
-def withdraw(task: Task) -> None:
+def withdraw(task: Task, by: Actor) -> None:
     """Take the task's decision out of force; another task's comes back."""
     Item.objects.select_for_update().get(pk=task.item_id)
     current = task.decisions.filter(is_current=True).first()
@@ -97,6 +102,19 @@ def withdraw(task: Task) -> None:
         earlier = earlier.supersedes
     if earlier is not None:
         Decision.objects.filter(pk=earlier.pk).update(is_current=True)
+    _note_gold(task, current, earlier, by)
+
+
+def _note_gold(
+    task: Task, before: Decision | None, after: Decision | None, by: Actor
+) -> None:
+    """Write down that the item has become gold, or has ceased to be."""
+    was = before is not None and before.is_gold
+    is_gold = after is not None and after.is_gold
+    if was != is_gold:
+        action = Action.GOLD_SET if is_gold else Action.GOLD_TAKEN
+        project_id = task.queue.project_id
+        record(action, by, task, project_id=project_id, item_id=task.item_id)
 
 
 def _still_holds(decision: Decision, withdrawn: Task) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import transaction
 
+from curation.audit.recording import Actor
 from curation.models import Candidate, Queue, Review, Revision, Task
 from curation.models.queue import Mode
 from curation.models.review import Outcome, ReviewStatus
@@ -64,7 +65,7 @@ def submit(review_id: int, save: Save) -> Review:
         if save.outcome in COUNTED:
             _revise(review, task)
         recount(task)
-        decide(task)
+        decide(task, Actor(review.reviewer_id))
     return review
 
 
@@ -90,7 +91,7 @@ def undo(review_id: int, mutation_id: str) -> Review:
         review.save(update_fields=["status", "version"])
         draft = _again(review, task, mutation_id)
         recount(task)
-        decide(task)
+        decide(task, Actor(review.reviewer_id))
     return draft
 
 

@@ -3,22 +3,24 @@
 from dataclasses import dataclass
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 
-from curation.models import Candidate, Review, Task
+from curation.models import AuditEvent, Candidate, Review, Task
 from curation.models.review import ReviewStatus
 from curation.models.task import State
 from curation.rerunning.changes import change_of
-from curation.review import access
+from curation.review import access, keymap
 from curation.review.actions import adjudicating
 from curation.review.cards import Answer, letter_of
 from curation.review.content import shown, turns_of
+from curation.review.corrections import corrections_of
 from curation.review.saving import MOST_TEXT, clean_text
 from curation.review.views.answers import page
 from vllm_batch.lib.errors import ApiError, InvalidRequest
 
-LISTED = 100
+LISTED, LISTED_EVENTS = 100, 20
+REVISION, MOST_DIGITS = "revision-", 18
 
 
 @page("GET")
@@ -59,34 +61,40 @@ def _carry_out(request: HttpRequest, task: Task) -> None:
     form, version = request.POST, _number(request.POST.get("version", ""))
     verdict = form.get("verdict", "")
     if verdict == "send_back":
-        adjudicating.send_back(task.pk, version=version)
+        adjudicating.send_back(task.pk, request.user, version=version)
         messages.success(request, "The task is back in its queue.")
         return
     if verdict == "void":
-        adjudicating.void(task.pk, version=version)
+        adjudicating.void(task.pk, request.user, version=version)
         messages.success(request, "The task is taken out.")
         return
-    side = None if verdict == "none" else _number(verdict)
-    if side is not None and side >= len(task.candidate_ids):
-        raise InvalidRequest("There is no such answer.", param="verdict")
-    text = None
-    if side is not None and f"edit-{side}" in form:
-        # Forms send line breaks as CR LF; answers have LF.
-        raw = form[f"edit-{side}"].replace("\r\n", "\n")
-        text = clean_text(raw, "edit", MOST_TEXT)
-    adjudicating.adjudicate(
-        task.pk,
-        request.user,
-        version=version,
-        candidate_id=None if side is None else task.candidate_ids[side],
-        text=text,
-        is_gold=form.get("is_gold") == "on",
-    )
+    adjudicating.adjudicate(task.pk, request.user, _word(task, form), version=version)
     messages.success(request, "Decided.")
 
 
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
+def _word(task: Task, form: QueryDict) -> adjudicating.Word:
+    """Return what the lead's form says; raises InvalidRequest."""
+    verdict, is_gold = form.get("verdict", ""), form.get("is_gold") == "on"
+    if verdict == "none":
+        return adjudicating.Word(is_gold=is_gold)
+    if verdict.startswith(REVISION):
+        number = _number(verdict.removeprefix(REVISION), MOST_DIGITS)
+        return adjudicating.Word(revision_id=number, is_gold=is_gold)
+    side = _number(verdict)
+    if side >= len(task.candidate_ids):
+        raise InvalidRequest("There is no such answer.", param="verdict")
+    text = None
+    if f"edit-{side}" in form:
+        # Forms send line breaks as CR LF; answers have LF.
+        raw = form.get(f"edit-{side}", "").replace("\r\n", "\n")
+        text = clean_text(raw, "edit", MOST_TEXT)
+    return adjudicating.Word(
+        candidate_id=task.candidate_ids[side], text=text, is_gold=is_gold
+    )
+
+
+def _number(text: str, most_digits: int = 9) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= most_digits):
         raise InvalidRequest("Choose an answer.", param="verdict")
     return int(text)
 
@@ -120,7 +128,9 @@ def _task_page(request: HttpRequest, task: Task, status: int = 200) -> HttpRespo
         "turns": turns_of(task.item),
         "answers": answers,
         "opinions": _opinions(task),
-        "revisions": _revisions(task),
+        "corrections": corrections_of(task, adjudicating.offered(task)),
+        "events": AuditEvent.objects.filter(item=task.item_id)[:LISTED_EVENTS],
+        "keys": keymap.as_table(keymap.LEAD),
         "is_blind": not names,
         "change": change_of(task, found.values()),
     }
@@ -138,20 +148,3 @@ def _opinions(task: Task) -> list[Opinion]:
         name = review.reviewer.get_username()
         opinions.append(Opinion(name, verdict, review.note, review.tags))
     return opinions
-
-
-def _revisions(task: Task) -> list[dict[str, str]]:
-    reviews = Review.objects.filter(task=task, status=ReviewStatus.SUBMITTED)
-    found = []
-    for review in reviews.prefetch_related("revisions", "reviewer"):
-        for revision in review.revisions.all():
-            if revision.candidate_id in task.candidate_ids:
-                side = task.candidate_ids.index(revision.candidate_id)
-                found.append(
-                    {
-                        "letter": letter_of(side),
-                        "reviewer": review.reviewer.get_username(),
-                        "text": revision.text,
-                    }
-                )
-    return found

@@ -15,7 +15,13 @@ from django_q.models import OrmQ
 from accounts.models import Membership
 from curation.datasets.artifacts import sweep_artifacts
 from curation.datasets.tasks import make_artifact
-from curation.models import Artifact, Dataset, DatasetMember, DatasetVersion, Item
+from curation.models import (
+    Artifact,
+    Dataset,
+    DatasetMember,
+    DatasetVersion,
+    Item,
+)
 from files.models import batch_storage
 from tests.curation.datasets.exporting import dataset
 from tests.curation.datasets.reviewed import freeze, reviewed, won
@@ -110,7 +116,29 @@ def test_two_versions_are_compared(admin_client):
 
     page = act(admin_client, "datasetversion", "compare", first, second)
 
-    assert b"From set-dpo@1 to set-dpo@2: 1 new, 0 gone" in page.content
+    shown = page.content.decode()
+    assert "From set-dpo@1 to set-dpo@2: 1 new, 0 gone" in shown
+    member = second.members.order_by("-ordinal")[0]
+    assert member.payload["prompt"][-1]["content"] in shown
+    assert member.payload["chosen"][0]["content"] in shown
+
+
+def test_versions_of_another_project_are_not_compared(admin_client):
+    ours, theirs = freeze(reviewed(1), name="a"), freeze(reviewed(1), name="b")
+    client = lead(ours.dataset.project)
+    url = f"{ADMIN}datasetversion/{ours.pk}/differences"
+
+    assert client.get(f"{url}/{ours.pk}/").status_code == 200
+    for other in (theirs.pk, 999_999):
+        assert client.get(f"{url}/{other}/").status_code == 403
+
+
+def test_one_version_or_three_are_not_compared(admin_client):
+    version = freeze(reviewed(1))
+
+    page = act(admin_client, "datasetversion", "compare", version)
+
+    assert b"Choose two versions." in page.content
 
 
 def test_an_export_is_made_in_the_background_and_downloaded(admin_client):
@@ -133,6 +161,23 @@ def test_an_export_is_made_in_the_background_and_downloaded(admin_client):
     assert report["manifest_sha256"] == version.manifest_sha256
     rows = archive.read("provenance.jsonl").splitlines()
     assert len(rows) == 16 == Artifact.objects.get().rows
+
+
+def test_the_page_of_an_export_follows_it_until_it_is_ready(admin_client):
+    version = dataset("dpo")
+    order(admin_client, version, "trl-dpo")
+    url = f"{ADMIN}artifact/{Artifact.objects.get().pk}/change/"
+    Artifact.objects.update(rows=4)
+
+    waiting = admin_client.get(url)
+    Artifact.objects.update(rows=0)
+    run_queue()
+    ready = admin_client.get(url)
+
+    assert waiting["Refresh"] == "3"
+    shown = 'aria-valuenow="4" aria-valuemin="0" aria-valuemax="16"'
+    assert shown in waiting.content.decode()
+    assert "Refresh" not in ready and "16 of 16" in ready.content.decode()
 
 
 def test_a_folder_is_downloaded_as_an_archive(admin_client):

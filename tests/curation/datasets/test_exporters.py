@@ -366,6 +366,13 @@ def test_answers_that_begin_alike_are_warned_of(out):
     assert "one answer is the beginning of the other" in export("trl-dpo", out)
 
 
+def test_answers_that_hardly_differ_are_warned_of(out):
+    long = " ".join(f"word{number}" for number in range(100))
+    dataset("dpo", "a?", texts=(f"{long} end", f"{long} stop"))
+
+    assert "differ in fewer than 3% of their words" in export("trl-dpo", out)
+
+
 def test_a_profile_for_another_kind_is_refused(out):
     dataset("sft", "a?")
 

@@ -38,3 +38,16 @@ def test_tokens_are_counted(tmp_path):
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
     count = len(tokenizer.encode(rendered, add_special_tokens=False))
     assert f"{count} at most; 1 rows are over 1024" in text
+    assert "nothing of them is trained" not in text
+
+
+def test_prompts_that_leave_nothing_to_train_are_counted(tmp_path):
+    from demo.make_tiny_model import save_tokenizer
+
+    save_tokenizer(tmp_path)
+    make_model("tiny", engine="vllm", source=str(tmp_path))
+    dataset("dpo", "def f(): pass " * 2000, texts=("return 1", "return 2"))
+
+    text = export("trl-dpo", tmp_path / "out", tokenizer="tiny")
+
+    assert "1 rows: their prompt alone fills TRL's 1024 tokens" in text

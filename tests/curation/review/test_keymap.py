@@ -5,7 +5,7 @@ import re
 import pytest
 
 from curation.models.queue import Mode
-from curation.review.keymap import BINDINGS, bindings
+from curation.review.keymap import BINDINGS, LEAD, bindings
 from tests.rig.process import ROOT
 
 
@@ -13,6 +13,16 @@ from tests.rig.process import ROOT
 def test_no_key_means_two_things(mode):
     keys = [key for binding in bindings(mode) for key in binding.keys]
 
+    assert len(keys) == len(set(keys))
+
+
+def test_a_leads_keys_are_documented_and_mean_one_thing():
+    page = (ROOT / "docs" / "how-to" / "review.md").read_text()
+    table = page.split("| key | what it does for a lead |")[1].split("\n\n")[0]
+    rows = re.findall(r"^\| (.+) \| (.+) \|$", table, flags=re.M)
+    keys = [key for binding in LEAD for key in binding.keys]
+
+    assert rows == [(" ".join(one.caps), one.label) for one in LEAD]
     assert len(keys) == len(set(keys))
 
 

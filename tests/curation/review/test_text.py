@@ -8,13 +8,16 @@ from tests.curation.review.desk import Desk, make_queue, make_task
 pytestmark = pytest.mark.django_db
 
 
-def shown(text: str, **fields) -> str:
+def body_of(text: str, **fields) -> str:
     queue = make_queue(mode="single")
     make_task(queue, text, **fields)
     desk = Desk(queue)
     desk.next()
-    body = desk.html.split('class="body"')[1]
-    return body.split('<pre class="raw"')[0]
+    return desk.html.split('class="body"')[1].split('class="editor"')[0]
+
+
+def shown(text: str, **fields) -> str:
+    return body_of(text, **fields).split('<pre class="raw"')[0]
 
 
 def test_markdown_is_rendered():
@@ -67,6 +70,41 @@ def test_json_is_laid_out_and_stays_as_it_was_in_raw():
     html = shown('{"a":[1,2],"é":"<b>"}')
 
     assert "&quot;a&quot;: [\n" in html and "&lt;b&gt;" in html
+
+
+def test_json_is_a_tree_that_folds_without_a_script():
+    html = body_of('{"<k>": {"in": [1, "x", null, true]}, "none": {}}')
+
+    tree = html.split('<div class="tree"')[1].split("</div>")[0]
+    assert '<span class="key">&lt;k&gt;</span>: <span class="size">{} 1 key' in tree
+    assert '<span class="key">in</span>: <span class="size">[] 4 items' in tree
+    for leaf in ("number", "string", "word"):
+        assert f'<span class="{leaf}">' in tree
+    assert "&quot;x&quot;" in tree and "{} 0 keys" in tree
+    # What lies deeper than two levels is folded.
+    assert tree.count("<details open>") == 2 and tree.count("<details>") == 1
+
+
+@pytest.mark.parametrize("text", ["plain", "1", '"a string"', "{broken", "- [x]"])
+def test_what_is_no_object_or_list_is_no_tree(text):
+    assert "As a tree" not in body_of(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[" * 300 + "]" * 300, "deeper than is shown"),
+        ("[" + "1," * 40_000 + "1]", "and 38,002 more".replace(",", "")),
+        ("[" * 400 + "1," * 40_000 + "1" + "]" * 400, "deeper than is shown"),
+        ('{"' + "k" * 90_000 + '": 1}', "88,000 letters more"),
+        ("[" + '{"a":[' * 300 + "]}" * 300 + "]", "deeper than is shown"),
+    ],
+)
+def test_a_hostile_tree_stays_small(text, says):
+    html = body_of(text)
+
+    assert says in html.split('<div class="tree"')[1]
+    assert len(html) < 1_500_000
 
 
 @pytest.mark.parametrize("text", ["[" * 90_000, "{" + "9" * 5000, "x" * 200_000, ""])

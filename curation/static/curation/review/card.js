@@ -12,6 +12,7 @@ export class Card {
     this.ranking = (element.dataset.ranking || "").split(",").filter(Boolean).map(Number);
     this.activeMs = Number(element.dataset.active || 0);
     this.unit = null;
+    this.view = "rendered";
     if (!this.isEmpty) this.saved = this.fingerprint();
   }
 
@@ -156,10 +157,20 @@ export class Card {
     note.focus();
   }
 
-  toggleRaw() {
-    const isRaw = this.element.classList.toggle("is-raw");
+  // Rendered, then JSON as a tree, then raw.
+  nextView() {
+    const trees = this.all(".as-tree");
+    const views = trees.length ? ["rendered", "tree", "raw"] : ["rendered", "raw"];
+    this.view = views[(views.indexOf(this.view) + 1) % views.length];
+    const isRaw = this.view === "raw", isTree = this.view === "tree";
     for (const raw of this.all(".turn > .raw, .body > .raw")) raw.hidden = !isRaw;
-    for (const text of this.all(".rendered")) text.hidden = isRaw;
-    return isRaw;
+    for (const text of this.all(".rendered")) {
+      text.hidden = isRaw || (isTree && Boolean(text.parentElement.querySelector(".as-tree")));
+    }
+    for (const tree of trees) {
+      tree.hidden = isRaw;
+      tree.open = isTree;
+    }
+    return this.view;
   }
 }

@@ -94,7 +94,7 @@ function show(card) {
   }
   card.refresh();
   press("gold", card.isGold);
-  press("raw", card.element.classList.contains("is-raw"));
+  press("raw", card.view !== "rendered");
   press("diff", false);
   scrollTo({ top: 0 });
 }
@@ -253,7 +253,7 @@ const actions = {
   compare: (target) => differences(Number(target.dataset.side)),
   revert: (target) => { current.revert(target.dataset.side); touched(); },
   diff: () => differences(),
-  raw: () => press("raw", current.toggleRaw()),
+  raw: () => press("raw", current.nextView() !== "rendered"),
   note: () => current.showNote(),
 };
 // These need no card.
