@@ -21,7 +21,13 @@ def sweep() -> None:
         _ring_once("ops", "batches.tasks.run_handlers")
     if progress.waiting().exists():
         _ring_once("ops", "batches.tasks.tell_progress")
-    if Chunk.objects.claimable(now).exists() and not _is_rung("gpu"):
+    if Chunk.objects.claimable(now).exists():
+        ring_one_worker()
+
+
+def ring_one_worker() -> None:
+    """Ring for whichever worker is free, unless a doorbell lies there already."""
+    if not _is_rung("gpu"):
         ring_workers()
 
 

@@ -10,10 +10,11 @@ from datetime import datetime
 from math import inf
 from typing import Any, NamedTuple
 
-from django.db.models import Exists, F, Max, Min, OuterRef, Q, Sum
+from django.db.models import Exists, F, Max, Min, OuterRef, Sum
 from django.db.models.functions import Coalesce, TruncMinute
 
 from batches.models import BatchJob, Chunk
+from batches.models.batch import BatchQuerySet
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
 from workers.hosts import host_name
@@ -128,14 +129,20 @@ def _others(asker: Asker, now: datetime) -> tuple[dict[str, int], int]:
 
 def _open_lines(names: list[str], asker: Asker, now: datetime) -> Iterator[_Open]:
     """Yield the open lines of batches with a chunk to claim, by model and minute."""
-    runnable = BatchJob.objects.runnable(now)
-    chunks = Chunk.objects.filter(batch=OuterRef("pk"))
-    is_open = Q(Exists(chunks.claimable(now)))
+    runnable = BatchJob.objects.runnable(now).filter(model__in=names)
+    is_open = Exists(Chunk.objects.filter(batch=OuterRef("pk")).claimable(now))
+    yield from map(_open, _summed(runnable.filter(is_open)))
     if asker.has_in_hand:
-        is_open |= Q(Exists(chunks.unfinished().filter(lease_owner=asker.owner)))
-    sums = (
-        runnable.filter(is_open, model__in=names)
-        .order_by()
+        # Apart: an OR of both would look at every chunk there is.
+        mine = Chunk.objects.unfinished().filter(lease_owner=asker.owner)
+        ids = mine.order_by().values("batch")
+        yield from map(_open, _summed(runnable.filter(~is_open, pk__in=ids)))
+    yield from map(_open, _mixed(names, asker, now))
+
+
+def _summed(rows: BatchQuerySet) -> Any:
+    return (
+        rows.order_by()
         .values("model", minute=TruncMinute("expires_at"))
         .annotate(
             deadline=Min("expires_at"),
@@ -147,8 +154,6 @@ def _open_lines(names: list[str], asker: Asker, now: datetime) -> Iterator[_Open
         )
         .order_by("deadline")
     )
-    yield from map(_open, sums)
-    yield from map(_open, _mixed(names, asker, now))
 
 
 def _mixed(names: list[str], asker: Asker, now: datetime) -> Any:

@@ -16,9 +16,13 @@ from types import FrameType
 
 from django.db import Error as DatabaseFailure
 
-from batches.actions import ring_workers
 from batches.models import BatchJob
-from batches.sweeping import ring_label_studio, ring_purge, sweep
+from batches.sweeping import (
+    ring_label_studio,
+    ring_one_worker,
+    ring_purge,
+    sweep,
+)
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
 from vllm_batch.lib.logs import WORKER
@@ -32,7 +36,7 @@ from workers.lifeline import adopt_orphans
 from workers.processes import Cluster, end_orphans
 from workers.slot import DRAIN_FD, PRELOAD
 from workers.slot_lock import slot_lock
-from workers.symptoms import STALL_SECONDS, Symptoms, symptoms_of
+from workers.symptoms import STALL_SECONDS, Symptoms, has_beat, symptoms_of
 
 logger = logging.getLogger(__name__)
 
@@ -144,9 +148,12 @@ class Supervisor:
 
     def _ring(self, now: float) -> None:
         if self._rung_for != self._gpu.started_at:
-            # The first doorbell starts the heartbeat, and loads what is to be warm.
-            ring_workers()
-            self._rung_for = self._gpu.started_at
+            # The first doorbell starts the heartbeat, and loads what is to be warm. Any
+            # worker may take it, so it is rung until this one has one.
+            if has_beat(self.slot, self._gpu.has):
+                self._rung_for = self._gpu.started_at
+            else:
+                ring_one_worker()
         if now >= self._next_purge:
             self._next_purge = now + PURGE_SECONDS
             ring_purge()

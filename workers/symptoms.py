@@ -44,6 +44,12 @@ class Symptoms:
         self._since.clear()
 
 
+def has_beat(slot: str, is_ours: Callable[[int], bool]) -> bool:
+    """Tell whether the heart of the slot's cluster, as it is now, has begun to beat."""
+    beat = Heartbeat.objects.filter(host=host_name(), slot=slot).first()
+    return beat is not None and is_ours(beat.pid)
+
+
 def symptoms_of(slot: str, is_ours: Callable[[int], bool]) -> dict[str, float]:
     """Return what is wrong with a slot's worker, each with how long it may last.
 

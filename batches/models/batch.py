@@ -184,6 +184,12 @@ class BatchJob(models.Model):
                 condition=~Q(status__in=TERMINAL),
                 name="vllm_batches_live",
             ),
+            # The order in which workers take them.
+            models.Index(
+                fields=["-priority", "expires_at", "-created_at", "-id"],
+                condition=Q(status=Status.IN_PROGRESS),
+                name="vllm_batches_next",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -90,7 +90,14 @@ class Chunk(models.Model):
                 fields=["model", "batch", "index"],
                 condition=Q(is_done=False),
                 name="vllm_batches_claimable",
-            )
+            ),
+            # A worker's own, for its heartbeat. Not by the lease's end: that changes
+            # all the time, and each change would then touch every index.
+            models.Index(
+                fields=["lease_owner"],
+                condition=~Q(lease_owner=""),
+                name="vllm_batches_held",
+            ),
         ]
 
     def __str__(self) -> str:

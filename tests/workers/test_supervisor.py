@@ -18,7 +18,14 @@ from workers import slot_lock
 from workers.hosts import host_name
 from workers.models import Heartbeat
 from workers.processes import Cluster
-from workers.symptoms import STALL_SECONDS, Symptoms, is_silent, symptoms_of, work_waits
+from workers.symptoms import (
+    STALL_SECONDS,
+    Symptoms,
+    has_beat,
+    is_silent,
+    symptoms_of,
+    work_waits,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -128,6 +135,15 @@ def test_only_chunks_of_enabled_models_are_work_for_a_worker(is_enabled):
     make_chunk()
 
     assert work_waits(database_now()) is is_enabled
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_a_heart_beats_once_a_process_of_this_cluster_says_so(is_ours):
+    before = has_beat("gpu7", lambda pid: is_ours)
+    beat()
+
+    assert not before
+    assert has_beat("gpu7", lambda pid: is_ours) is is_ours
 
 
 def test_a_worker_that_is_well_has_no_symptom():
