@@ -15,7 +15,7 @@ from vllm_batch.lib.ids import new_id
 from vllm_batch.lib.logs import JsonFormatter
 from vllm_batch.lib.metric_files import begin_server, forget_dead
 
-worker_class = "gthread"
+worker_class = "vllm_batch.gunicorn_worker.Worker"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 threads = int(os.environ.get("WEB_THREADS", "8"))
 timeout = 120

@@ -69,7 +69,8 @@ def working(nginx: Nginx, stack: Stack) -> Iterator[None]:
             client.is_over.set()
         for client in clients:
             client.join()
-    assert [client.wrong for client in clients] == [[]] * len(clients)
+    wrong = [client.wrong for client in clients]
+    assert wrong == [[]] * len(clients), wrong
     assert all(client.count for client in clients)
 
 

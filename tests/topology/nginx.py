@@ -48,6 +48,7 @@ class Nginx:
                 "FILES_FOLDER": str(files),
                 "CLIENT_MAX_BODY_SIZE": "513m",
                 "CONNECTIONS_PER_ADDRESS": "500",
+                "FORWARDED_PROTO": "$scheme",
                 **variables,
             }
         )

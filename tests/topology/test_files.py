@@ -17,6 +17,7 @@ from vllm_batch.environment import Environment
 DOCKER = ROOT / "docker"
 COMPOSE = DOCKER / "compose.yaml"
 DOCKERFILES = [DOCKER / "Dockerfile", DOCKER / "worker.Dockerfile"]
+NGINX = DOCKER / "nginx.Dockerfile"
 UNITS = sorted((DOCKER / "systemd").iterdir())
 # Read by nginx, gunicorn, Grafana, Alloy and the Hugging Face libraries.
 OTHERS = {
@@ -110,7 +111,7 @@ def test_the_images_set_only_settings_that_exist():
     assert names <= set(Environment.model_fields) | OTHERS
 
 
-@pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", [*DOCKERFILES, NGINX], ids=lambda file: file.name)
 def test_hadolint_finds_nothing(file):
     hadolint = shutil.which("hadolint", path=str(Path(sys.executable).parent))
     assert hadolint, "make setup installs it"
@@ -120,7 +121,7 @@ def test_hadolint_finds_nothing(file):
     assert (done.returncode, done.stdout) == (0, "")
 
 
-@pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", [*DOCKERFILES, NGINX], ids=lambda file: file.name)
 def test_what_an_image_copies_is_there_and_not_ignored(file):
     copied = re.findall(r"^COPY ((?!--from).+) \S+$", file.read_text(), re.M)
     allowed = (ROOT / ".dockerignore").read_text().splitlines()
