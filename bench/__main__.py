@@ -12,6 +12,7 @@ import traceback
 NAMES = (
     "validation",
     "own_cpu",
+    "http_client",
     "ingest",
     "download",
     "fairness",
@@ -26,6 +27,9 @@ NAMES = (
     "llm_chat",
     "run_batch",
     "fleet",
+    "ray",
+    "workers",
+    "plan",
 )
 
 

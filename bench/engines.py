@@ -173,3 +173,33 @@ class StepEngine(Engine):
             self._loop.cancel()
         if self._log is not None:
             os.close(self._log)
+
+
+class WaitEngine(Engine):
+    """Waits as long as a GPU would compute, and costs next to no processor time.
+
+    `engine_args`: `slots` (64), and `token_seconds` (0.02), the time of each token.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._free = asyncio.Semaphore(self.concurrency)
+        self._each = float(self.engine_args.get("token_seconds", 0.02))
+
+    @property
+    def concurrency(self) -> int:
+        """The slots."""
+        return int(self.engine_args.get("slots", 64))
+
+    async def start(self) -> None:
+        """Nothing to do."""
+
+    async def post(self, url: str, body: bytes) -> Answer:
+        """Answer when the tokens that the request asks for have had their time."""
+        tokens = _decoder.decode(body).max_tokens
+        async with self._free:
+            await asyncio.sleep(tokens * self._each)
+        return Answer(200, BODY)
+
+    async def stop(self) -> None:
+        """Nothing to do."""

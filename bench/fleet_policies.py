@@ -58,7 +58,7 @@ def _demands(state: State, gpu: Gpu) -> list[Demand]:
     return [
         Demand(
             model=model,
-            dues=sorted(Due(job.deadline, CAUTION * job.left) for job in jobs),
+            dues=_dues(jobs),
             waiting_since=max(
                 min(job.arrival for job in jobs), gpu.last_served.get(model, 0.0)
             ),
@@ -67,6 +67,14 @@ def _demands(state: State, gpu: Gpu) -> list[Demand]:
         )
         for model, jobs in state.waiting.items()
     ]
+
+
+def _dues(jobs: list[Job]) -> list[Due]:
+    """Add up what is due at the same time, as the product does."""
+    sums: dict[float, float] = {}
+    for job in jobs:
+        sums[job.deadline] = sums.get(job.deadline, 0.0) + CAUTION * job.left
+    return [Due(deadline, sums[deadline]) for deadline in sorted(sums)]
 
 
 def _first_due(jobs: list[Job]) -> Job:

@@ -1,5 +1,6 @@
 # The GPU worker. The host needs NVIDIA's driver and its container toolkit.
 #   docker build -f docker/worker.Dockerfile .
+# With `--build-arg RAY=1` it has Ray, too: for the engine ray and the cluster's nodes.
 # PyTorch's wheels bring CUDA's libraries. FlashInfer and Triton compile kernels for the
 # card at the first start: hence a compiler, and CUDA's headers and nvcc (`devel`).
 # The tag's CUDA must not be newer than the driver knows: `nvidia-smi` shows it.
@@ -13,8 +14,9 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 RUN python3 -m venv /opt/venv
-COPY requirements.txt requirements-valkey.txt requirements-vllm.txt ./
-RUN /opt/venv/bin/pip install -r requirements-vllm.txt -r requirements-valkey.txt
+COPY requirements.txt requirements-valkey.txt requirements-s3.txt requirements-dns.txt requirements-vllm.txt requirements-ray.txt ./
+ARG RAY=
+RUN /opt/venv/bin/pip install -r requirements-vllm.txt -r requirements-valkey.txt -r requirements-s3.txt -r requirements-dns.txt ${RAY:+-r requirements-ray.txt}
 
 FROM ${CUDA_IMAGE} AS worker
 # hadolint ignore=DL3008

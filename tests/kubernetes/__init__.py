@@ -1,0 +1,1 @@
+"""The files of docker/kubernetes: no cluster runs here, so schemas judge them."""
