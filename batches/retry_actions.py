@@ -3,14 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import IO, cast
 
 from django.db import IntegrityError
 
 from batches import actions
 from batches.copying import copy_requests, records
-from batches.finalizing import temporary_file
 from batches.models import BatchJob
 from batches.orders import RetryOrder
 from batches.retrying import choose, read_failed
@@ -18,6 +16,7 @@ from files.actions import discard, prepare_file
 from files.litter import note_known
 from files.models import File, Purpose, batch_storage
 from files.reserve import is_reached
+from files.stores import new_file
 from vllm_batch.environment import window_seconds
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
@@ -101,7 +100,7 @@ def _copy_lines(parent: BatchJob, chosen: set[str]) -> File:
     An error file with merged records names lines of the parent's own parent too.
     """
     left, source = set(chosen), parent
-    with temporary_file() as target:
+    with new_file() as target:
         while True:
             with _open(source, source.input_file_id, "input") as stream:
                 copy_requests(stream, left, target)
@@ -110,11 +109,10 @@ def _copy_lines(parent: BatchJob, chosen: set[str]) -> File:
             if not source.is_merged or source.parent is None:
                 raise _gone(source, "input")
             source = source.parent
-        target.flush()
         now = database_now()
         return prepare_file(
             parent.project,
-            Path(target.name),
+            target,
             filename=f"{parent.pk}_retry.jsonl",
             purpose=Purpose.BATCH,
             created_at=now,

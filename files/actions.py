@@ -1,11 +1,8 @@
 """What changes files: store, receive, delete."""
 
-import hashlib
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any
+from pathlib import PurePosixPath
 
-from django.core.files.base import File as DjangoFile
 from django.db import transaction
 from django.db.models.functions import Now
 
@@ -14,60 +11,41 @@ from files import quota
 from files.incoming import IncomingFile
 from files.litter import note_known, note_storing
 from files.metrics import note_upload
-from files.models import File, Purpose, batch_storage, new_file_id
+from files.models import File, Purpose, batch_storage
 from files.parameters import UploadForm
+from files.stores import NewFile
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
-from vllm_batch.lib.errors import QuotaExceeded
+from vllm_batch.lib.errors import QuotaExceeded, StorageAway
 from vllm_batch.lib.faultpoints import fault
-
-
-class _LocalFile(DjangoFile):  # type: ignore[type-arg]
-    """A finished temporary file that a storage may move instead of copying."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(None, name=path.name)
-        self._path = path
-
-    def temporary_file_path(self) -> str:
-        return str(self._path)
-
-    def chunks(self, chunk_size: int | None = None) -> Any:
-        with open(self._path, "rb") as file:
-            while data := file.read(chunk_size or 1 << 20):
-                yield data
 
 
 def prepare_file(
     project: Project,
-    local_path: Path,
+    content: NewFile,
     *,
     filename: str,
     purpose: Purpose,
     created_at: datetime,
     expires_at: datetime | None,
-    sha256: str = "",
     line_count: int | None = None,
 ) -> File:
-    """Store a finished local file durably and return its row, not yet saved.
+    """Keep what was written and return its row, not yet saved.
 
     The bytes are safe before the row is, so a row never points at nothing. The caller
     saves the row in a transaction of its own and then calls `note_known`, or else it
     calls `discard`. What a crash leaves in between is litter in a day.
     """
-    size = local_path.stat().st_size
-    sha256 = sha256 or _digest(local_path)
-    file_id = new_file_id()
-    name = f"files/{file_id[5:7]}/{file_id}"
-    path = _store(name, local_path)
+    file_id = PurePosixPath(content.path).name
+    path = _keep(content)
     return File(
         id=file_id,
         project=project,
         filename=filename,
         purpose=purpose,
         path=path,
-        bytes=size,
-        sha256=sha256,
+        bytes=content.size,
+        sha256=content.sha256,
         line_count=line_count,
         created_at=created_at,
         expires_at=expires_at,
@@ -80,18 +58,15 @@ def discard(file: File) -> None:
     note_known(file.path)
 
 
-def _store(name: str, local_path: Path) -> str:
+def _keep(content: NewFile) -> str:
     try:
-        note_storing(name)
-        return batch_storage().save(name, _LocalFile(local_path))
-    except OSError:  # a full disk, say: the storage has kept nothing
-        note_known(name)
+        note_storing(content.path)
+        return content.keep()
+    except StorageAway:
+        raise  # it may have been kept, and only the answer lost: the note stays
+    except OSError:  # a full disk, say: nothing was kept
+        note_known(content.path)
         raise
-
-
-def _digest(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def receive(project: Project, form: UploadForm, incoming: IncomingFile) -> File:
@@ -100,12 +75,11 @@ def receive(project: Project, form: UploadForm, incoming: IncomingFile) -> File:
     now = database_now()
     file = prepare_file(
         project,
-        incoming.path,
+        incoming.content,
         filename=incoming.name,
         purpose=form.purpose,
         created_at=now,
         expires_at=_expiry(form, now),
-        sha256=incoming.sha256,
         line_count=incoming.line_count,
     )
     fault("upload.stored")

@@ -11,3 +11,7 @@ class FilesConfig(AppConfig):
     label = "vllm_files"
     verbose_name = "Files"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from files import checks  # noqa: F401

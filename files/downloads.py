@@ -1,13 +1,14 @@
-"""Give a file's bytes to a client: through this process, or by nginx from the disk."""
+"""Give a file's bytes to a client: through here, by nginx, or from the object store."""
 
 from urllib.parse import quote
 
 from django.core.files.storage import FileSystemStorage
-from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
 
 from files.models import File, batch_storage
+from files.stores import store
 from vllm_batch.lib.conf import conf
 
 # nginx names its internal location with each request that comes through it: what comes
@@ -19,15 +20,25 @@ _TYPE = "application/octet-stream"
 def download(request: HttpRequest, file: File) -> HttpResponseBase:
     """Return the file as an attachment; raises FileNotFoundError if its bytes are lost.
 
-    With DOWNLOAD_ACCEL_PREFIX the answer is an order to nginx, which has the headers
-    but not the bytes, so that a slow reader holds no thread here.
+    With DOWNLOAD_ACCEL_PREFIX the answer is an order to nginx, with
+    DOWNLOAD_LINK_SECONDS a link into the object store, so that a slow reader holds no
+    thread here.
     """
     content = batch_storage().open(file.path)
-    if not _is_nginx_asking(request):
-        return FileResponse(
-            content, as_attachment=True, filename=file.filename, content_type=_TYPE
-        )
-    content.close()
+    if _is_nginx_asking(request):
+        content.close()
+        return _order(file)
+    # A link is signed for one method.
+    link = request.method == "GET" and store().link(file.path, file.filename, _TYPE)
+    if link:
+        content.close()
+        return HttpResponseRedirect(link, headers={"Cache-Control": "no-store"})
+    return FileResponse(
+        content, as_attachment=True, filename=file.filename, content_type=_TYPE
+    )
+
+
+def _order(file: File) -> HttpResponse:
     response = HttpResponse(content_type=_TYPE)
     disposition = content_disposition_header(True, file.filename)
     response["Content-Disposition"] = disposition or "attachment"

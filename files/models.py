@@ -17,6 +17,11 @@ def new_file_id() -> str:
     return new_id("file-")
 
 
+def path_of(file_id: str) -> str:
+    """Return where a file's bytes lie: a client's words are no part of it."""
+    return f"files/{file_id[5:7]}/{file_id}"
+
+
 def batch_storage() -> Storage:
     """Return where file contents and result segments are kept."""
     return storages["batch"]

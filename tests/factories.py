@@ -3,8 +3,6 @@
 import json
 from datetime import datetime, timedelta
 from itertools import count
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from django.test import Client
@@ -15,6 +13,7 @@ from batches.tasks import attend
 from files.actions import prepare_file
 from files.litter import note_known
 from files.models import File, Purpose
+from files.stores import new_file
 from vllm_batch.lib.clock import database_now
 from workers.models import ServedModel
 
@@ -49,12 +48,11 @@ def make_file(
     content: bytes = b"", project: Project | None = None, **fields: Any
 ) -> File:
     """Store a file."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "content"
-        path.write_bytes(content)
+    with new_file() as written:
+        written.write(content)
         file = prepare_file(
             project or make_project(),
-            path,
+            written,
             filename=fields.pop("filename", "in.jsonl"),
             purpose=fields.pop("purpose", Purpose.BATCH),
             created_at=fields.pop("created_at", database_now()),

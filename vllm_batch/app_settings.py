@@ -42,6 +42,7 @@ WORKER_STATUS = "workers.status.find_workers"
 ENGINES = {
     "vllm": "workers.engines.vllm.VllmEngine",
     "openai_http": "workers.engines.openai_http.OpenAIHttpEngine",
+    "ray": "workers.engines.ray.engine.RayEngine",
     "stub": "workers.engines.stub.StubEngine",
 }
 
@@ -88,6 +89,19 @@ BATCH_STORAGE: dict[str, Any] = {
     "BACKEND": "files.storage.DurableFileSystemStorage",
     "OPTIONS": {"location": VLLM_BATCH.DATA_DIR / "batch"},
 }
+if VLLM_BATCH.has_object_store:
+    BATCH_STORAGE = {
+        "BACKEND": "files.stores.s3.ObjectStorage",
+        "OPTIONS": {
+            "bucket_name": VLLM_BATCH.AWS_STORAGE_BUCKET_NAME,
+            "endpoint_url": VLLM_BATCH.AWS_S3_ENDPOINT_URL or None,
+            "region_name": VLLM_BATCH.AWS_S3_REGION_NAME or None,
+            "location": VLLM_BATCH.AWS_LOCATION,
+            "addressing_style": VLLM_BATCH.AWS_S3_ADDRESSING_STYLE,
+            "link_seconds": VLLM_BATCH.DOWNLOAD_LINK_SECONDS,
+            "link_endpoint_url": VLLM_BATCH.DOWNLOAD_LINK_ENDPOINT_URL,
+        },
+    }
 
 # On the storage's own disk, so that a finished upload is moved, not copied.
 FILE_UPLOAD_TEMP_DIR = VLLM_BATCH.DATA_DIR / "batch" / "incoming"

@@ -16,6 +16,8 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from vllm_batch.gpu_environment import GpuEnvironment
 from vllm_batch.label_studio_environment import LabelStudioEnvironment
 from vllm_batch.monitoring_environment import MonitoringEnvironment
+from vllm_batch.ray_environment import RayEnvironment
+from vllm_batch.storage_environment import StorageEnvironment
 from vllm_batch.wall_environment import WallEnvironment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -40,7 +42,12 @@ def window_seconds(window: str) -> int:
 
 
 class Environment(
-    GpuEnvironment, LabelStudioEnvironment, WallEnvironment, MonitoringEnvironment
+    GpuEnvironment,
+    LabelStudioEnvironment,
+    WallEnvironment,
+    MonitoringEnvironment,
+    RayEnvironment,
+    StorageEnvironment,
 ):
     """What the environment may set; a bad value stops the start."""
 

@@ -14,6 +14,7 @@ from math import inf
 from batches import actions
 from batches.models import Chunk
 from batches.stored import find_lost
+from vllm_batch.lib.errors import StorageAway
 from vllm_batch.lib.logs import work
 from workers import leases
 from workers.database import DatabaseThread
@@ -89,7 +90,7 @@ class Feeder:
         await self._thread.close()
 
     async def _wait_for_room(self) -> None:
-        """Pause while the disk is full or the card unwell; batches may still stop."""
+        """Pause while no result may come; batches may still stop."""
         while not self._pausing.look() and not self._is_over():
             for source in [one for one in self._turns if one.held.stopped]:
                 self._turns.remove(source)
@@ -157,12 +158,8 @@ class Feeder:
             held.stopped = "pinned"
             self._close(held)
             return
-        try:
-            requests = await self._thread.patiently(requests_of, chunk, held)
-        except FileNotFoundError:
-            if not await self._thread.patiently(_break_off, chunk):
-                raise
-            held.stopped = "lost"
+        requests = await self._read(chunk, held)
+        if requests is None:
             self._close(held)
             return
         work.set(held.work)
@@ -175,6 +172,30 @@ class Feeder:
             self._turns.add(_source_of(chunk, held, requests))
         else:
             self._close(held)
+
+    async def _read(self, chunk: Chunk, held: ChunkInHand) -> list[Request] | None:
+        """Return the chunk's open lines; None if it stopped before they were read.
+
+        An object store that is away is waited for, as a full disk is.
+        """
+        while not (held.stopped or self._is_over()):
+            try:
+                return await self._read_or_break_off(chunk, held)
+            except StorageAway:
+                logger.warning("lines of %s wait for the object store", chunk.batch_id)
+                await asyncio.sleep(ROOM_SECONDS)
+        return None
+
+    async def _read_or_break_off(
+        self, chunk: Chunk, held: ChunkInHand
+    ) -> list[Request] | None:
+        try:
+            return await self._thread.patiently(requests_of, chunk, held)
+        except FileNotFoundError:
+            if not await self._thread.patiently(_break_off, chunk):
+                raise
+            held.stopped = "lost"
+            return None
 
     async def _take_turn(self) -> None:
         source = self._turns.next(self._urgent_until())

@@ -159,6 +159,8 @@ class Heartbeat(models.Model):
     model = models.CharField(max_length=255, blank=True, default="")
     # What NVML says of the card; empty without one.
     gpu: Any = models.JSONField(default=dict)
+    # What the engine says of its servers, if it has several; null: nothing is known.
+    servers: Any = models.JSONField(default=list, null=True)
     requests_in_flight = models.PositiveIntegerField(default=0)
     requests_done = models.BigIntegerField(default=0)
     beat_at = models.DateTimeField()

@@ -28,7 +28,7 @@ def watch_card(slot: str, is_loaded: Callable[[], bool]) -> CardWatch:
 
 
 class Pausing:
-    """One run's gate: closed by a disk that is full, and by a card that is unwell."""
+    """One run's gate: closed by a storage that takes no results, or an unwell card."""
 
     def __init__(self, model: str, pulse: Pulse, card: CardWatch | None) -> None:
         self._model = model
@@ -66,8 +66,7 @@ class Pausing:
             self._unfit_since = None
         elif self._unfit_since is None:
             self._unfit_since = time.monotonic()
-        if reserve.is_reached():  # results must fit (P10)
-            reason = reason or "the disk is full down to its reserve; free some space"
+        reason = reason or reserve.why_no_results()  # they must fit (P10)
         self._share = verdict.share
         if reason:
             self._gate.clear()

@@ -98,7 +98,7 @@ def test_a_file_that_only_seemed_lost_is_waited_for(monkeypatch):
     def stumble(**kwargs: object) -> None:
         raise FileNotFoundError("the folder for temporary files")
 
-    monkeypatch.setattr("batches.finalizing.NamedTemporaryFile", stumble)
+    monkeypatch.setattr("files.stores.local.NamedTemporaryFile", stumble)
 
     assert end(batch).status == "finalizing"
 

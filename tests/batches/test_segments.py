@@ -1,6 +1,5 @@
 """Segments: durable results that only the chunk's owner can make count."""
 
-import io
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +9,7 @@ from batches import claims, segments
 from batches.exceptions import Fenced, SegmentDamaged
 from batches.models import BatchJob, Chunk, Segment
 from batches.segments import Claim
+from files.stores import new_file
 from tests.batches.storing import BAD, GOOD, claim, results_of, store
 from tests.factories import lines, make_running_batch
 from vllm_batch.lib.clock import database_now
@@ -165,9 +165,10 @@ def test_a_second_segment_adds_up(chunk):
 
 
 def copied() -> tuple[bytes, bytes]:
-    output, error = io.BytesIO(), io.BytesIO()
-    list(segments.copy_parts(Segment.objects.all(), output, error))
-    return output.getvalue(), error.getvalue()
+    with new_file() as output, new_file() as error:
+        list(segments.copy_parts(Segment.objects.all(), output, error))
+        with output.reopen() as first, error.reopen() as second:
+            return first.read(), second.read()
 
 
 def test_copying_splits_successes_and_failures(chunk):

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
-from django.core.files.storage import Storage
 
 from files import reserve
 from files.incoming import IncomingFile
 from files.litter import purge_incoming
 from files.models import File, batch_storage
+from files.stores.local import LocalNewFile
 from tests.factories import make_client, make_file
 from tests.files.uploads import form, send
 
@@ -60,9 +60,10 @@ def test_what_is_to_come_counts(configure, monkeypatch):
     assert reserve.is_reached(51)
 
 
-def test_a_storage_elsewhere_has_no_reserve(configure, monkeypatch):
+def test_a_storage_elsewhere_has_no_reserve(configure, settings):
     configure(DISK_RESERVE_BYTES=HUGE)
-    monkeypatch.setattr(reserve, "batch_storage", Storage)
+    memory = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
+    settings.STORAGES = {**settings.STORAGES, "batch": memory}
 
     assert reserve.free_bytes() is None and not reserve.is_reached(HUGE)
 
@@ -133,12 +134,13 @@ def test_another_fault_of_the_disk_is_a_500(storage, monkeypatch):
 
 
 def test_a_temporary_file_whose_rest_cannot_be_written_is_removed(monkeypatch):
-    incoming = IncomingFile("in.jsonl")
-    monkeypatch.setattr(incoming._file, "close", full)
+    content = IncomingFile("in.jsonl").content
+    assert isinstance(content, LocalNewFile)
+    monkeypatch.setattr(content.file, "close", full)
 
-    incoming.discard()
+    content.discard()
 
-    assert not incoming.path.exists()
+    assert not content.local_path.exists()
 
 
 def test_a_copy_that_does_not_fit_leaves_no_part_of_it(storage, monkeypatch):

@@ -22,7 +22,7 @@ from rest_framework.response import Response
 
 logger = logging.getLogger(__name__)
 
-RETRY_DATABASE_SECONDS, RETRY_DISK_SECONDS = 5, 60
+RETRY_DATABASE_SECONDS, RETRY_STORAGE_SECONDS, RETRY_DISK_SECONDS = 5, 10, 60
 # What a database says about our own statements; all else means that it is away.
 _OUR_OWN_FAULT = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
 
@@ -139,6 +139,24 @@ class DatabaseUnavailable(_ServerError):
         )
 
 
+class StorageUnavailable(_ServerError):
+    """The object store does not answer (503)."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server's object store does not answer at the moment. Try again in a"
+            " few seconds.",
+            code="storage_unavailable",
+            retry_seconds=RETRY_STORAGE_SECONDS,
+        )
+
+
+class StorageAway(OSError):
+    """The object store does not answer, or refuses: a fault that may pass."""
+
+
 class InsufficientStorage(_ServerError):
     """The disk has no room but its reserve (507)."""
 
@@ -164,6 +182,9 @@ def as_passing(error: Exception) -> ApiError | None:
     if _is_full(error) or _is_full(error.__cause__):
         logger.error("the disk is full: %s", error)
         return InsufficientStorage()
+    if isinstance(error, StorageAway):
+        logger.error("the object store does not answer", exc_info=error)
+        return StorageUnavailable()
     if is_database_away(error):
         logger.error("the database does not answer", exc_info=error)
         return DatabaseUnavailable()

@@ -33,7 +33,7 @@ _TEXTS = {
     413: "The body is too large.",
     415: "The content type is not served here.",
     429: "A rate limit or the project's quota is used up.",
-    503: "The database does not answer; Retry-After says when to try again.",
+    503: "Database or bucket do not answer; Retry-After says when to try again.",
     507: "The disk is full but for its reserve; Retry-After says when to try again.",
 }
 

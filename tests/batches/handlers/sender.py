@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 import django
@@ -92,20 +91,19 @@ def store_output(project: Any, count: int) -> Any:
     """Store an output file, line by line."""
     from files.actions import prepare_file
     from files.models import Purpose
+    from files.stores import new_file
     from vllm_batch.lib.clock import database_now
 
-    folder = Path(settings.FILE_UPLOAD_TEMP_DIR)
-    folder.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=folder, delete=False) as output:
+    with new_file() as output:
         output.writelines(records(count))
-    file = prepare_file(
-        project,
-        Path(output.name),
-        filename="out.jsonl",
-        purpose=Purpose.BATCH_OUTPUT,
-        created_at=database_now(),
-        expires_at=None,
-    )
+        file = prepare_file(
+            project,
+            output,
+            filename="out.jsonl",
+            purpose=Purpose.BATCH_OUTPUT,
+            created_at=database_now(),
+            expires_at=None,
+        )
     file.save(force_insert=True)
     return file
 
