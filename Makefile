@@ -10,7 +10,7 @@ PORT ?= 4080
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
 
-$(VENV)/.server: requirements.txt requirements-curation.txt requirements-dns.txt requirements-docs.txt requirements-s3.txt requirements-dev.txt
+$(VENV)/.server: requirements.txt requirements-curation.txt requirements-dns.txt requirements-docs.txt requirements-s3.txt requirements-valkey.txt requirements-dev.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-dev.txt

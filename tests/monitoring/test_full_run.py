@@ -20,7 +20,8 @@ import pytest
 from tests.conformance.client import Api, line
 from tests.monitoring.test_files import DASHBOARDS, panels
 from tests.rig import sentry
-from tests.rig.prometheus import Prometheus, find_program, free_port
+from tests.rig.ports import free_port
+from tests.rig.prometheus import Prometheus, find_program
 from tests.rig.receiver import Receiver, receiving
 from tests.rig.stack import Stack
 

@@ -12,8 +12,9 @@ import pytest
 
 from tests.conformance.client import Api, line
 from tests.monitoring.test_files import DASHBOARDS, panels
+from tests.rig.ports import free_port
 from tests.rig.process import ROOT
-from tests.rig.prometheus import Prometheus, find_program, free_port
+from tests.rig.prometheus import Prometheus, find_program
 from tests.rig.stack import Stack
 from tests.workers.test_real_vllm import MODEL
 

@@ -1,9 +1,8 @@
 """Debian's Chromium, for the tests that look at pages as people do."""
 
-import os
 import shutil
-import subprocess
-import sys
+
+from tests.rig import debian
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
@@ -19,18 +18,8 @@ ARGUMENTS = [
 
 def find_chromium() -> str | None:
     """Return the program, installing it if that is allowed; None if there is none."""
-    if found := _found():
-        return found
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends"]
-        for command in (
-            ["apt-get", "update", "-qq"],
-            [*install, "chromium", "fonts-dejavu-core"],
-        ):
-            done = subprocess.run(command, env=environment, stdout=sys.stderr)
-            if done.returncode:
-                return None
+    if _found() is None:
+        debian.install("chromium", "fonts-dejavu-core")
     return _found()
 
 

@@ -15,6 +15,8 @@ import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
+from tests.rig import debian
+
 
 def find_programs() -> Path:
     """Return the folder of initdb and pg_ctl, installing them if they are nowhere."""
@@ -22,23 +24,9 @@ def find_programs() -> Path:
     for folder in folders:
         if folder and (Path(folder) / "initdb").exists():
             return Path(folder)
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run(["apt-get", "update", "-qq"], check=True)
-        subprocess.run(
-            [
-                "apt-get",
-                "install",
-                "-y",
-                "-qq",
-                "--no-install-recommends",
-                "postgresql",
-            ],
-            check=True,
-            env=environment,
-            stdout=sys.stderr,
-        )
-        return Path(_debian_folders()[0])
+    debian.install("postgresql")
+    if installed := _debian_folders():
+        return Path(installed[0])
     return _from_wheel()
 
 

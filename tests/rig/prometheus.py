@@ -1,10 +1,6 @@
 """Debian's Prometheus and promtool, and a server that scrapes what a test runs."""
 
 import os
-import shutil
-import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +8,8 @@ from typing import Any
 import httpx
 import yaml
 
+from tests.rig import debian
+from tests.rig.ports import free_port
 from tests.rig.process import ROOT, Process
 
 FILES = ROOT / "monitoring" / "prometheus"
@@ -19,20 +17,7 @@ FILES = ROOT / "monitoring" / "prometheus"
 
 def find_program(name: str = "prometheus") -> str:
     """Return a program's path, installing it if need be; empty if that cannot be."""
-    if not shutil.which(name) and os.geteuid() == 0 and shutil.which("apt-get"):
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends"]
-        for command in (["apt-get", "update", "-qq"], [*install, "prometheus"]):
-            subprocess.run(command, check=False, env=environment, stdout=sys.stderr)
-    return shutil.which(name) or ""
-
-
-def free_port() -> int:
-    """Return a port that nobody has at the moment."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
+    return debian.find(name, "prometheus")
 
 
 class Prometheus:

@@ -8,11 +8,9 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +19,12 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tests.rig.ports import free_ports
 from tests.rig.process import Process
 
 PROGRAM = Path(sys.executable).parent / "weed"
 KEY, SECRET, BUCKET = "a-test", "a-secret-of-a-test", "batches"
 START_SECONDS = 60
-
-
-def free_ports(number: int) -> list[int]:
-    """Return ports nobody listens on; held at once, so that they differ."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 class Seaweed:

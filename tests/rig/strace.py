@@ -1,14 +1,14 @@
 """What processes ask of the kernel, in order: writes, syncs, names, queries."""
 
-import os
 import re
-import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.rig import debian
 
 CALLS = "write,pwrite64,writev,fsync,fdatasync,link,linkat,rename,renameat,renameat2"
 TALKS = "sendto,sendmsg"
@@ -61,10 +61,7 @@ class Strace:
 
 def has_strace() -> bool:
     """Tell whether strace is here, installing it where that is allowed."""
-    if not shutil.which("strace") and os.geteuid() == 0 and shutil.which("apt-get"):
-        command = ["apt-get", "install", "-y", "-qq", "strace"]
-        subprocess.run(command, check=False, capture_output=True)
-    return shutil.which("strace") is not None
+    return bool(debian.find("strace", "strace"))
 
 
 def _calls(lines: Sequence[str]) -> list[Call]:

@@ -16,10 +16,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.conformance.client import Api, line
+from tests.rig.ports import free_port
 from tests.rig.process import ROOT
 from tests.rig.prometheus import Prometheus, find_program
 from tests.rig.stack import Stack
-from tests.topology.nginx import PREFIX, Nginx, find_nginx, free_port
+from tests.topology.nginx import PREFIX, Nginx, find_nginx
 
 LINES = 500
 DASHBOARDS = ROOT / "monitoring" / "grafana" / "dashboards"

@@ -1,36 +1,23 @@
 """A real nginx with the configuration of docker/nginx, on a free port."""
 
 import os
-import shutil
 import socket
 import subprocess
 import time
 from pathlib import Path
 from string import Template
 
+from tests.rig import debian
+from tests.rig.ports import free_port
 from tests.rig.process import ROOT, Process
 
 SOURCE = ROOT / "docker" / "nginx"
 PREFIX = "/_stored/"
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
-
-
 def find_nginx() -> str:
     """Return nginx's path, installing Debian's package where that is allowed."""
-    path = os.environ["PATH"] + ":/usr/sbin"
-    if not shutil.which("nginx", path=path) and os.geteuid() == 0:
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends"]
-        for command in (["apt-get", "update", "-qq"], [*install, "nginx-light"]):
-            subprocess.run(command, check=False, env=environment, capture_output=True)
-    return shutil.which("nginx", path=path) or ""
+    return debian.find("nginx", "nginx-light")
 
 
 class Nginx:

@@ -6,9 +6,9 @@ import time
 
 import httpx
 
+from tests.rig.ports import free_port
 from tests.rig.process import ROOT, Process
 from tests.rig.stack import PYTHON, Stack
-from tests.topology.nginx import free_port
 
 
 class Node:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from django.core.management.base import CommandError
 
-from tests.rig.prometheus import free_port
+from tests.rig.ports import free_port
 from workers.exporter import Exporter
 
 

@@ -12,8 +12,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conformance.client import Api, answer
+from tests.rig.ports import free_port
 from tests.rig.process import ROOT
-from tests.rig.prometheus import free_port
 from tests.rig.stack import Stack
 from tests.workers.ray.telling import is_alive, ray_engine
 from tests.workers.test_real_vllm import tiny
