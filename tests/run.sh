@@ -16,7 +16,9 @@ echo "== checks"
 DATABASE_URL='' "$bin/python" manage.py makemigrations --check --dry-run
 
 echo "== tests on SQLite"
-DATABASE_URL='' "$bin/python" -m pytest tests/accounts tests/api tests/batches tests/curation/review tests/files tests/workers -m "not vllm and not conformance"
+# Ray's clusters and fleets of endpoints are slow, and do not care for the database.
+DATABASE_URL='' "$bin/python" -m pytest tests/accounts tests/api tests/batches tests/curation/review tests/files tests/workers \
+  --ignore=tests/workers/ray --ignore=tests/workers/endpoints -m "not vllm and not conformance"
 
 echo "== tests on PostgreSQL"
 # Browsers, brokers and real processes have seconds to answer, on a machine that may be
