@@ -249,7 +249,8 @@ class Runner:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             self._flights.check_progress()
-            self._window.grow()
+            if self._flights.door.is_set():  # else there may be no engine to ask
+                self._window.grow()
             if self._pausing.is_open:
                 self._flights.count_starving(WATCH_SECONDS, self._window.places)
             ids = {chunk.claim.batch_id for chunk in self._held}

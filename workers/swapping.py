@@ -131,7 +131,8 @@ class Garage:
                 f"{model.name} was not ready after {seconds} s: raise"
                 " ENGINE_START_SECONDS or see the log."
             ) from None
-        except EngineStartFailed:
+        except BaseException:
+            # One whose start failed, or was broken off, can answer nothing.
             await self.drop()
             raise
         await self._learn(model, "load_seconds", started)

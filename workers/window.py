@@ -22,12 +22,9 @@ class Window:
         self._engine = engine
         self._work = work
         self.size = self._wanted()
+        # How many requests the engine works on at once, as far as the window goes.
+        self.places = min(self.size, engine().concurrency)
         self.tasks: list[asyncio.Task[None]] = []
-
-    @property
-    def places(self) -> int:
-        """How many requests the engine works on at once, as far as the window goes."""
-        return min(self.size, self._engine().concurrency)
 
     def open(self) -> list[asyncio.Task[None]]:
         """Start the coroutines; those that are added later are in the same list."""
@@ -40,6 +37,7 @@ class Window:
             if task.done():
                 task.result()
         old, self.size = self.size, max(self.size, self._wanted())
+        self.places = min(self.size, self._engine().concurrency)
         self._start(range(old, self.size))
 
     def _wanted(self) -> int:

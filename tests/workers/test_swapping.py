@@ -1,5 +1,6 @@
 """Several models on one slot: loading, sleeping, waking, and models that fail."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -298,3 +299,22 @@ def test_weights_that_never_fit_disable_the_model(open_slot, monkeypatch):
 
     huge.refresh_from_db()
     assert not huge.is_enabled and "do not fit" in huge.disabled_reason
+
+
+def test_an_engine_whose_start_was_broken_off_is_loaded_anew(open_slot, monkeypatch):
+    model("a")
+    job = batch("a")
+    slot = open_slot()
+    start = StubEngine.start
+
+    async def break_off(self: StubEngine) -> None:
+        monkeypatch.setattr(StubEngine, "start", start)
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(StubEngine, "start", break_off)
+    with pytest.raises(asyncio.CancelledError):
+        slot.serve()
+    slot.serve()
+
+    assert end(job).status == "completed"
+    assert events == ["start a", "stop a", "start a"]

@@ -57,6 +57,7 @@ class VllmEngine(Engine):
         # Requests that were given up and are on their way out of the engine.
         self._leaving: set[asyncio.Task[None]] = set()
         self._steps = 0
+        self._concurrency = 0
         # The arguments with our defaults, once they are parsed.
         self._values: dict[str, Any] = {}
         # The engine core's processes; other engines of the slot have their own.
@@ -64,8 +65,8 @@ class VllmEngine(Engine):
 
     @property
     def concurrency(self) -> int:
-        """VLLM's `max_num_seqs`."""
-        return int(self._client.vllm_config.scheduler_config.max_num_seqs)
+        """VLLM's `max_num_seqs`; 0 until it is known, and kept when it stops."""
+        return self._concurrency
 
     async def start(self) -> None:
         """Load the model; raises EngineStartFailed with vLLM's own reason."""
@@ -98,6 +99,8 @@ class VllmEngine(Engine):
         self._client = await self._stack.enter_async_context(
             build_async_engine_client(args)
         )
+        scheduler = self._client.vllm_config.scheduler_config
+        self._concurrency = int(scheduler.max_num_seqs)
         tasks = await self._client.get_supported_tasks()
         app = build_app(args, tasks, self._client.model_config)
         await init_app_state(self._client, app.state, args, tasks)
