@@ -1,10 +1,11 @@
 """What the environment may set about Label Studio; part of `environment.py`."""
 
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
+
+from vllm_batch.addresses import plain_address
 
 LONGEST_URL, SHORTEST_SECRET = 200, 16
 
@@ -31,15 +32,10 @@ class LabelStudioEnvironment(BaseSettings):
     @field_validator("LABEL_STUDIO_URL")
     @classmethod
     def _address(cls, value: str) -> str:
-        if not value:
-            return value
-        parts = urlsplit(value)
-        is_plain = not (parts.query or parts.fragment or "@" in parts.netloc)
-        if parts.scheme not in ("http", "https") or not parts.hostname or not is_plain:
-            raise ValueError("write it as https://host, without a user or a query")
+        address = plain_address(value)
         if len(value) > LONGEST_URL:
             raise ValueError(f"it has more than {LONGEST_URL} characters")
-        return value.rstrip("/")
+        return address
 
     @field_validator("LABEL_STUDIO_TOKEN")
     @classmethod

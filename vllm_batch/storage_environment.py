@@ -5,10 +5,11 @@ boto3 find them (AWS_ACCESS_KEY_ID, or the machine's own role).
 """
 
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
+
+from vllm_batch.addresses import plain_address
 
 _BUCKET = r"^$|^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$"
 _FOLDER = r"^$|^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$"
@@ -44,13 +45,7 @@ class StorageEnvironment(BaseSettings):
     @field_validator("AWS_S3_ENDPOINT_URL", "DOWNLOAD_LINK_ENDPOINT_URL")
     @classmethod
     def _is_address(cls, value: str) -> str:
-        if not value:
-            return value
-        parts = urlsplit(value)
-        is_plain = not (parts.query or parts.fragment or "@" in parts.netloc)
-        if parts.scheme not in ("http", "https") or not parts.hostname or not is_plain:
-            raise ValueError("write it as https://host, without a user or a query")
-        return value.rstrip("/")
+        return plain_address(value)
 
     @property
     def has_object_store(self) -> bool:
