@@ -29,11 +29,6 @@ def stack() -> Iterator[Stack]:
         WEBHOOK_ALLOWED_HOSTS="127.0.0.1:*",
         WEBHOOK_RETRY_SECONDS="1,1,1",
     )
-    try:
+    with stack.watched():
         stack.start()
         yield stack
-    except BaseException:
-        print(stack.logs())
-        raise
-    finally:
-        stack.stop()

@@ -38,15 +38,10 @@ def limited(request: pytest.FixtureRequest) -> Iterator[Stack]:
         TRUSTED_PROXIES="127.0.0.1",
         **counters,
     )
-    try:
+    with stack.watched():
         stack.prepare()
         stack.start_web()
         yield stack
-    except BaseException:
-        print(stack.logs())
-        raise
-    finally:
-        stack.stop()
 
 
 @pytest.fixture

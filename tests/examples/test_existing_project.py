@@ -22,18 +22,13 @@ KEY = r"sk-vb-[\w-]{43}"
 def shop() -> Iterator[Stack]:
     """The example's processes, started as its README says."""
     stack = Stack(SHOP, PYTHONPATH=str(ROOT), DJANGO_SUPERUSER_PASSWORD=PASSWORD)
-    try:
+    with stack.watched():
         stack.prepare()
         stack.manage("createsuperuser", "--noinput", "--email", EMAIL)
         stack.manage("load_models", "models.toml")
         stack.start_web()
         stack.start_worker()
         yield stack
-    except BaseException:
-        print(stack.logs())
-        raise
-    finally:
-        stack.stop()
 
 
 @pytest.fixture

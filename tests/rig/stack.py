@@ -6,6 +6,8 @@ import subprocess
 import sys
 import tempfile
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -182,6 +184,17 @@ class Stack:
             lines = self.manage("shell", "--no-imports", "-c", script).split()
             self._keys = [line for line in lines if line.startswith("sk-")]
         return self._keys.pop()
+
+    @contextmanager
+    def watched(self) -> Iterator["Stack"]:
+        """End it after the block; print the logs if something in there fails."""
+        try:
+            yield self
+        except BaseException:
+            print(self.logs())
+            raise
+        finally:
+            self.stop()
 
     def stop(self) -> None:
         """End every process, the workers first; remove database and folder."""

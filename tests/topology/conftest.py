@@ -20,14 +20,9 @@ def deployed() -> Iterator[Stack]:
         WORKER_LEASE_SECONDS="10",
         LOG_FORMAT="json",
     )
-    try:
+    with stack.watched():
         stack.start()
         yield stack
-    except BaseException:
-        print(stack.logs())
-        raise
-    finally:
-        stack.stop()
 
 
 @pytest.fixture(scope="session")

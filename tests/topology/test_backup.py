@@ -25,13 +25,8 @@ def stack() -> Iterator[Stack]:
     stack = Stack(
         WORKER_LEASE_SECONDS="5", WORKER_SEGMENT_LINES="32", WORKER_WINDOW="8"
     )
-    try:
+    with stack.watched():
         yield stack.start()
-    except BaseException:
-        print(stack.logs())
-        raise
-    finally:
-        stack.stop()
 
 
 def lose_everything(stack: Stack) -> None:

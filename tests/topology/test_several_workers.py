@@ -21,7 +21,7 @@ SECONDS = 120
 def stack() -> Iterator[Stack]:
     """Three workers that are to have a model warm before any batch comes."""
     stack = Stack(BATCH_CHUNK_LINES="20", WORKER_WINDOW="4", WORKER_QUANTUM_SECONDS="1")
-    try:
+    with stack.watched():
         stack.prepare()
         stack.start_stub()
         stack.start_web()
@@ -29,11 +29,6 @@ def stack() -> Iterator[Stack]:
             command = (PYTHON, "manage.py", "runworker", "--slot", slot)
             stack.launch(f"worker-{slot}", *command, "--preload", "stub")
         yield stack
-    except BaseException:
-        print(stack.logs())
-        raise
-    finally:
-        stack.stop()
 
 
 def workers(stack: Stack, key: str) -> dict[str, Any]:

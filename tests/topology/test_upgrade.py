@@ -64,16 +64,13 @@ def test_an_upgrade_under_load_loses_nothing(tmp_path):
         TRUSTED_PROXIES="127.0.0.1",
         WORKER_LEASE_SECONDS="10",
     )
-    try:
-        with socket.create_server(("127.0.0.1", 0), backlog=2048) as sock:
-            stack.prepare()
-            stack.start_stub()
-            upgrade(stack, sock, tmp_path)
-    except BaseException:
-        print(stack.logs())
-        raise
-    finally:
-        stack.stop()
+    with (
+        stack.watched(),
+        socket.create_server(("127.0.0.1", 0), backlog=2048) as sock,
+    ):
+        stack.prepare()
+        stack.start_stub()
+        upgrade(stack, sock, tmp_path)
 
 
 def upgrade(stack: Stack, sock: socket.socket, folder: Path) -> None:

@@ -49,17 +49,12 @@ def vllm_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     stack = Stack(
         VLLM_CPU_KVCACHE_SPACE="1", HF_HUB_OFFLINE="1", ENGINE_STALL_SECONDS="15"
     )
-    try:
+    with stack.watched():
         stack.prepare()
         stack.load_models(MODEL.format(folder=folder))
         stack.start_web()
         stack.start_worker()
         yield stack
-    except BaseException:
-        print(stack.logs())
-        raise
-    finally:
-        stack.stop()
 
 
 @pytest.fixture

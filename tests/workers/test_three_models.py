@@ -55,17 +55,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         HF_HUB_OFFLINE="1",
         BATCH_COMPLETION_WINDOWS="24h,30m,10m",
     )
-    try:
+    with stack.watched():
         stack.prepare()
         toml = (ENTRY.format(name=name, folder=folder / name) for name in MODELS)
         stack.load_models("".join(toml))
         stack.start_web()
         yield stack
-    except BaseException:
-        print(stack.logs())
-        raise
-    finally:
-        stack.stop()
 
 
 def order(api: Api, model: str, number: int) -> str:

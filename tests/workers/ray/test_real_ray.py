@@ -51,17 +51,12 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
         WORKER_VLLM_METRICS="true",
         WORKER_METRICS_PORT=str(free_port()),
     )
-    try:
+    with stack.watched():
         stack.prepare()
         stack.load_models(MODEL.format(folder=folder))
         stack.start_web()
         stack.start_worker()
         yield stack
-    except BaseException:
-        print(stack.logs())
-        raise
-    finally:
-        stack.stop()
 
 
 @pytest.mark.vllm
