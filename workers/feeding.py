@@ -91,7 +91,8 @@ class Feeder:
 
     async def _wait_for_room(self) -> None:
         """Pause while no result may come; batches may still stop."""
-        while not self._pausing.look() and not self._is_over():
+        # While it is open, the run looks each second; a look asks the disk.
+        while not (self._pausing.is_open or self._pausing.look() or self._is_over()):
             for source in [one for one in self._turns if one.held.stopped]:
                 self._turns.remove(source)
                 self._close(source.held)
@@ -103,6 +104,8 @@ class Feeder:
         if self._turns and now < self._next_look:
             return
         self._next_look = now + POLL_SECONDS
+        if self._turns and not await self._are_there_more():
+            return
         chunk = await self._claim_newcomers(now)
         if chunk is None and len(self._turns) < MOST_SOURCES:
             # Another batch than those open or served last, if there is one.
@@ -114,6 +117,14 @@ class Feeder:
             chunk = await self._claim(set())
         if chunk is not None:
             await self._open(chunk)
+
+    async def _are_there_more(self) -> bool:
+        """Tell whether there is a chunk to claim of others than the open batches.
+
+        Mostly there is not, and to find that out by claiming costs ten times as much.
+        """
+        opened = {source.held.claim.batch_id for source in self._turns}
+        return await self._thread.patiently(leases.is_waiting, self._model, opened)
 
     async def _claim_newcomers(self, now: float) -> Chunk | None:
         """Claim a chunk of a project that has none open, however many others have."""

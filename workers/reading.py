@@ -31,6 +31,8 @@ class ChunkInHand:
     # Only paused: what is in flight ends, and counts.
     is_pausing: bool = False
     sequence: int = 0
+    # How the ids of its answers begin: 24 of the 32 digits.
+    answer_ids: str = field(default_factory=lambda: new_id("req_")[:-8])
     # For the log, and for servers that are asked.
     work: Work = field(default_factory=Work)
 
@@ -71,13 +73,17 @@ class Request:
         """Write the line's record; it counts once its segment is committed."""
         held = self.chunk
         record = answered(
-            held.claim.batch_id, self.number, self.custom_id, new_id("req_"), outcome
+            held.claim.batch_id, self.number, self.custom_id, self._id(), outcome
         )
         if is_folded:
             held.results.add_folded(record, outcome)
         else:
             held.results.add(record, outcome, self.number, self.custom_id)
         held.finished_lines.append(self.number)
+
+    def _id(self) -> str:
+        """Return the answer's id: random for each claim, so that lines only count."""
+        return f"{self.chunk.answer_ids}{self.number:08x}"
 
 
 def in_hand(chunk: Chunk, owner: str) -> ChunkInHand:

@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import models
 from django.db.models import F, IntegerField, Q
 from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Cast
+from django.db.models.functions import Cast, Now
 
 
 class ChunkQuerySet(models.QuerySet["Chunk"]):
@@ -19,7 +19,7 @@ class ChunkQuerySet(models.QuerySet["Chunk"]):
         """Keep the chunks with a line that has no result yet."""
         return self.filter(is_done=False)
 
-    def claimable(self, now: datetime) -> "ChunkQuerySet":
+    def claimable(self, now: datetime | Now) -> "ChunkQuerySet":
         """Keep unfinished chunks of runnable batches that no worker holds."""
         return self.unfinished().filter(
             Q(lease_expires_at=None) | Q(lease_expires_at__lt=now),
