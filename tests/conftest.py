@@ -1,10 +1,14 @@
 """Fixtures of all tests; processes are in `tests/rig`."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.rig.process import ROOT
 from tests.rig.stack import Stack
 
 
@@ -32,3 +36,12 @@ def stack() -> Iterator[Stack]:
     with stack.watched():
         stack.start()
         yield stack
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's tiny model, made once; nobody writes into its folder."""
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    script = str(ROOT / "demo" / "make_tiny_model.py")
+    subprocess.run([sys.executable, script, str(folder)], check=True)
+    return folder

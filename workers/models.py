@@ -57,7 +57,7 @@ class ServedModel(models.Model):
     request_limits: Any = models.JSONField(
         default=dict,
         blank=True,
-        help_text="What request bodies may ask for; see docs/reference/models.md.",
+        help_text="What bodies may ask for; see docs/reference/served-models.md.",
     )
     licence = models.CharField(max_length=100, blank=True)
     may_train_others = models.CharField(

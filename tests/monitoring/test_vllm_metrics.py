@@ -1,8 +1,6 @@
 """What vLLM itself counts, served by the worker."""
 
 import importlib.util
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,6 @@ import pytest
 from tests.conformance.client import Api, line
 from tests.monitoring.test_files import DASHBOARDS, panels
 from tests.rig.ports import free_port
-from tests.rig.process import ROOT
 from tests.rig.prometheus import Prometheus, find_program
 from tests.rig.stack import Stack
 from tests.workers.test_real_vllm import MODEL
@@ -30,11 +27,10 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+def prometheus(
+    tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
     """Prometheus after one batch on vLLM."""
-    folder: Path = tmp_path_factory.mktemp("model") / "tiny"
-    script = str(ROOT / "demo" / "make_tiny_model.py")
-    subprocess.run([sys.executable, script, str(folder)], check=True)
     port = free_port()
     stack = Stack(
         VLLM_CPU_KVCACHE_SPACE="1",
@@ -46,7 +42,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
     server = Prometheus(tmp_path_factory.mktemp("p"), vllm_batch_worker=target)
     try:
         stack.prepare()
-        stack.load_models(MODEL.format(folder=folder))
+        stack.load_models(MODEL.format(folder=tiny_model))
         stack.start_web()
         stack.start_worker()
         server.start()

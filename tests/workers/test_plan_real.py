@@ -39,15 +39,6 @@ needs_gemma = pytest.mark.skipif(
 FIXED = {"max_num_seqs": 16, "enforce_eager": True}
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny model's folder."""
-    folder = tmp_path_factory.mktemp("model") / "tiny"
-    script = str(ROOT / "demo" / "make_tiny_model.py")
-    subprocess.run([sys.executable, script, str(folder)], check=True)
-    return folder
-
-
 def ask_vllm(folder: Path, gib: int, args: dict[str, Any], data: Path) -> Any:
     """Start the engine in a process of its own; return what it says of its cache."""
     ended = subprocess.run(
@@ -102,8 +93,8 @@ def compare(folder: Path, gib: int, args: dict[str, Any], data: Path) -> None:
         (2, {"max_model_len": 2000, "max_num_batched_tokens": 1024, "block_size": 32}),
     ],
 )
-def test_the_tiny_models_cache_is_as_planned(tiny, tmp_path, gib, args):
-    compare(tiny, gib, args, tmp_path)
+def test_the_tiny_models_cache_is_as_planned(tiny_model, tmp_path, gib, args):
+    compare(tiny_model, gib, args, tmp_path)
 
 
 @needs_gemma
@@ -118,8 +109,8 @@ def test_gemmas_cache_with_sliding_windows_is_as_planned(tmp_path, gib, args):
     compare(GEMMA, gib, args, tmp_path)
 
 
-def test_the_tiny_models_weights_are_those_of_its_file(tiny):
-    found = weigh(read_model(Source("a", str(tiny))), Loading())
-    size = (tiny / "model.safetensors").stat().st_size
+def test_the_tiny_models_weights_are_those_of_its_file(tiny_model):
+    found = weigh(read_model(Source("a", str(tiny_model))), Loading())
+    size = (tiny_model / "model.safetensors").stat().st_size
     assert found.bytes == 2 * found.parameters
     assert found.bytes == pytest.approx(size, rel=0.01)

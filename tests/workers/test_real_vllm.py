@@ -3,8 +3,6 @@
 import importlib.util
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +11,6 @@ from typing import Any
 import pytest
 
 from tests.conformance.client import CMP, Api, answer, jsonl, line
-from tests.rig.process import ROOT
 from tests.rig.stack import Stack
 from workers import family
 from workers.family import Member
@@ -41,17 +38,14 @@ enforce_eager = true
 
 
 @pytest.fixture(scope="module")
-def vllm_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def vllm_stack(tiny_model: Path) -> Iterator[Stack]:
     """A stack whose engine is vLLM itself."""
-    folder: Path = tmp_path_factory.mktemp("model") / "tiny"
-    script = str(ROOT / "demo" / "make_tiny_model.py")
-    subprocess.run([sys.executable, script, str(folder)], check=True)
     stack = Stack(
         VLLM_CPU_KVCACHE_SPACE="1", HF_HUB_OFFLINE="1", ENGINE_STALL_SECONDS="15"
     )
     with stack.watched():
         stack.prepare()
-        stack.load_models(MODEL.format(folder=folder))
+        stack.load_models(MODEL.format(folder=tiny_model))
         stack.start_web()
         stack.start_worker()
         yield stack

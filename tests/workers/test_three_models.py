@@ -4,8 +4,6 @@ import importlib.util
 import math
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,6 @@ from typing import Any
 import pytest
 
 from tests.conformance.client import Api, answer, jsonl, line
-from tests.rig.process import ROOT
 from tests.rig.stack import Stack
 
 pytestmark = [
@@ -43,13 +40,13 @@ enforce_eager = true
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(
+    tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
     """A stack with three models, whose worker does not run yet."""
     folder: Path = tmp_path_factory.mktemp("models")
-    script = str(ROOT / "demo" / "make_tiny_model.py")
-    subprocess.run([sys.executable, script, str(folder / MODELS[0])], check=True)
-    for name in MODELS[1:]:
-        shutil.copytree(folder / MODELS[0], folder / name)
+    for name in MODELS:
+        shutil.copytree(tiny_model, folder / name)
     stack = Stack(
         VLLM_CPU_KVCACHE_SPACE="1",
         HF_HUB_OFFLINE="1",

@@ -26,13 +26,10 @@ FAULTY = {"other model", "wrong type", "out of range", "too long", "not an objec
 
 
 @pytest.fixture(scope="module")
-def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def reports(tiny_model: Path) -> dict[str, Any]:
     """Each request's answers, both ways, from one engine in a process of its own."""
-    folder: Path = tmp_path_factory.mktemp("model") / "tiny"
-    script = str(ROOT / "demo" / "make_tiny_model.py")
-    subprocess.run([sys.executable, script, str(folder)], check=True)
     ended = subprocess.run(
-        [sys.executable, "-m", "tests.workers.vllm_answers_probe", str(folder)],
+        [sys.executable, "-m", "tests.workers.vllm_answers_probe", str(tiny_model)],
         cwd=ROOT,
         env={**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1"},
         capture_output=True,

@@ -1,7 +1,6 @@
 """The product with the engine ray as users run it: nothing shared with the tests."""
 
 import asyncio
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -13,7 +12,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conformance.client import Api, answer
 from tests.rig.ports import free_port
-from tests.rig.process import ROOT
 from tests.rig.stack import Stack
 from tests.workers.ray.telling import is_alive, ray_engine
 from tests.workers.test_real_vllm import tiny
@@ -38,11 +36,8 @@ max_replicas = 1
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
+def stack(tiny_model: Path) -> Iterator[Stack]:
     """A worker that has to start Ray itself, and a tiny model for vLLM."""
-    folder = tmp_path / "tiny"
-    script = str(ROOT / "demo" / "make_tiny_model.py")
-    subprocess.run([sys.executable, script, str(folder)], check=True)
     stack = Stack(
         VLLM_CPU_KVCACHE_SPACE="1",
         HF_HUB_OFFLINE="1",
@@ -53,7 +48,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     )
     with stack.watched():
         stack.prepare()
-        stack.load_models(MODEL.format(folder=folder))
+        stack.load_models(MODEL.format(folder=tiny_model))
         stack.start_web()
         stack.start_worker()
         yield stack
