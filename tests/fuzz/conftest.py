@@ -22,5 +22,5 @@ _COMMON: dict[str, Any] = {
 settings.register_profile(
     "short", max_examples=60, derandomize=True, database=None, **_COMMON
 )
-settings.register_profile("long", max_examples=2000, print_blob=True, **_COMMON)
+settings.register_profile("long", max_examples=500, print_blob=True, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
