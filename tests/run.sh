@@ -15,18 +15,23 @@ echo "== checks"
 "$bin/lint-imports" >"$DATA_DIR/imports.log" || { cat "$DATA_DIR/imports.log"; exit 1; }
 DATABASE_URL='' "$bin/python" manage.py makemigrations --check --dry-run
 
+# Two at a time, a file as a whole: much of a test is waiting for processes.
+parallel="-p tests.rig.parallel -n ${TEST_PROCESSES:-2} --dist loadfile"
+
 echo "== tests on SQLite"
 # Ray's clusters and fleets of endpoints are slow, and do not care for the database.
-DATABASE_URL='' "$bin/python" -m pytest tests/accounts tests/api tests/batches tests/curation/review tests/files tests/workers \
+DATABASE_URL='' "$bin/python" -m pytest $parallel \
+  tests/accounts tests/api tests/batches tests/curation/review tests/files tests/workers \
   --ignore=tests/workers/ray --ignore=tests/workers/endpoints -m "not vllm and not conformance"
 
 echo "== tests on PostgreSQL"
 # Browsers, brokers and real processes have seconds to answer, on a machine that may be
-# busy: what fails runs once more. It is printed both times, so a race does not hide.
+# busy: what fails runs once more, alone. It is printed both times, so a race does not
+# hide.
 postgres() {
   "$bin/python" -m tests.rig.postgres "$bin/python" -m pytest --ignore=tests/faults "$@"
 }
-postgres "$@" || { echo "== what failed, once more"; postgres --last-failed "$@"; }
+postgres $parallel "$@" || { echo "== what failed, once more"; postgres --last-failed "$@"; }
 
 echo "== faults"
 # Without those that race with the supervisor's seconds: `make test-faults` has them.

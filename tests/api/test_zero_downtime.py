@@ -86,6 +86,6 @@ def test_the_rule_sees_what_is_unsafe(operation):
     assert len(list(dangers(operation))) == 1
 
 
-@pytest.mark.parametrize("operation", SAFE, ids=str)
+@pytest.mark.parametrize("operation", SAFE, ids=lambda o: o.describe())
 def test_the_rule_lets_pass_what_is_safe(operation):
     assert list(dangers(operation)) == []

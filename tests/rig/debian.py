@@ -1,9 +1,12 @@
 """Debian's packages, for tests that need the real program."""
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 _INSTALL = ("apt-get", "install", "-y", "-qq", "--no-install-recommends")
 
@@ -15,6 +18,13 @@ def install(*packages: str) -> None:
     """
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         return
+    # Tests run beside each other, and apt-get does not wait for itself.
+    with Path(tempfile.gettempdir(), "vllm-batch.apt.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _install(packages)
+
+
+def _install(packages: tuple[str, ...]) -> None:
     quiet = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     environment = {**os.environ, **quiet}
     for command in (("apt-get", "update", "-qq"), (*_INSTALL, *packages)):
