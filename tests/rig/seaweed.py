@@ -85,6 +85,7 @@ class Seaweed:
             "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-volume.max=20",
             "-master.volumeSizeLimitMB=256", "-master.telemetry=false",
             f"-s3.config={self.folder / 's3.json'}", "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
             "-s3.iam=false", "-s3.autoCreateBucket=false",
             f"-s3.localSocket={self.folder / 's3.sock'}",
             f"-filer.localSocket={self.folder / 'filer.sock'}",
