@@ -45,7 +45,7 @@ worker: $(VENV)/.engine ## run the GPU worker and the ops queue
 test: $(VENV)/.engine $(VENV)/.trainers $(VENV)/.ray ## bring up PostgreSQL, run checks and all tests
 	@VENV=$(VENV) sh tests/run.sh
 
-test-faults: $(VENV)/.engine ## kill, cut and stop everything for a quarter of an hour
+test-faults: $(VENV)/.engine ## kill, cut and stop everything, for 15 to 25 minutes
 	@VENV=$(VENV) FAULTS=long sh tests/faults.sh
 
 test-label-studio: $(VENV)/.server ## push to and pull from the real Label Studio
