@@ -5,6 +5,7 @@ from typing import Any
 
 from vllm_batch.lib.errors import InvalidRequest
 from vllm_batch.lib.parameters import (
+    check_integer,
     check_text,
     invalid_type,
     refuse_unknown,
@@ -66,9 +67,8 @@ def _integer(
     default: int,
     within: str = "",
 ) -> int:
-    value, param = values.get(name, default), f"{KEY}.{within}{name}"
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise invalid_type(param, "an integer", value)
+    param = f"{KEY}.{within}{name}"
+    value = check_integer(values.get(name, default), param)
     if not least <= value <= most:
         raise InvalidRequest(
             f"Invalid '{param}': {value}. Expected {least} to {most}.",

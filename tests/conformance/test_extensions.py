@@ -187,3 +187,19 @@ def test_an_upload_that_would_fill_the_disk_is_507(api: Api, stack: Stack):
 
     envelope(response, 507, code="insufficient_storage", type="server_error")
     assert 1 <= int(response.headers["retry-after"]) <= 120
+
+
+@pytest.mark.parametrize("priority", [7, 7.0, -10.0])
+def test_a_whole_number_is_an_integer_however_it_is_written(api: Api, priority: float):
+    file = api.up(jsonl(line("1")))
+    made = api.create(input_file_id=file.id, vllm_batch={"priority": priority})
+
+    assert made.status_code == 200, made.text
+
+
+@pytest.mark.parametrize("priority", [7.5, True, "7", None])
+def test_what_is_no_integer_is_refused(api: Api, priority: object):
+    file = api.up(jsonl(line("1")))
+    made = api.create(input_file_id=file.id, vllm_batch={"priority": priority})
+
+    envelope(made, 400, param="vllm_batch.priority", code="invalid_type")

@@ -99,6 +99,15 @@ def check_length(value: str, param: str, longest: int, *, of: str = "") -> str:
     return value
 
 
+def check_integer(value: object, param: str) -> int:
+    """Return an integer of a JSON body, where 3600.0 is one, too, or raise."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise invalid_type(param, "an integer", value)
+    return value
+
+
 def check_range(value: int, param: str, least: int, most: int) -> int:
     """Return the integer, or raise if it lies outside `least … most`."""
     for is_bad, code, text, sign, limit in (
@@ -148,11 +157,7 @@ def read_expiry(policy: Mapping[str, Any], param: str) -> int:
     seconds = policy.get("seconds", _MISSING)
     if seconds is _MISSING:
         raise missing(name)
-    if isinstance(seconds, float) and seconds.is_integer():
-        seconds = int(seconds)  # in JSON, 3600.0 is an integer too
-    if not isinstance(seconds, int) or isinstance(seconds, bool):
-        raise invalid_type(name, "an integer", seconds)
-    return check_range(seconds, name, SHORTEST_LIFE, LONGEST_LIFE)
+    return check_range(check_integer(seconds, name), name, SHORTEST_LIFE, LONGEST_LIFE)
 
 
 def require_text_within(policy: Mapping[str, Any], parent: str, param: str) -> str:
