@@ -121,7 +121,7 @@ class Feeder:
     async def _are_there_more(self) -> bool:
         """Tell whether there is a chunk to claim of others than the open batches.
 
-        Mostly there is not, and to find that out by claiming costs ten times as much.
+        Mostly there is not, and to find that out by claiming takes several statements.
         """
         opened = {source.held.claim.batch_id for source in self._turns}
         return await self._thread.patiently(leases.is_waiting, self._model, opened)

@@ -77,12 +77,11 @@ def next_project(model: str, besides: Iterable[int]) -> int | None:
 
 def is_waiting(model: str, besides: Iterable[str]) -> bool:
     """Tell whether a batch besides these has a chunk that may be claimed."""
-    chunks = Chunk.objects.filter(model__in=names_on(model)).claimable(Now())
-    return chunks.exclude(batch__in=list(besides)).exists()
+    return _claimable(model).exclude(batch__in=list(besides)).exists()
 
 
 def _claimable(model: str) -> ChunkQuerySet:
-    return Chunk.objects.claimable(database_now()).filter(model__in=names_on(model))
+    return Chunk.objects.claimable(Now()).filter(model__in=names_on(model))
 
 
 def renew(owner: str) -> None:
