@@ -96,7 +96,7 @@ def why_waiting(batch: BatchJob, situation: Situation) -> Waiting | None:
         return Waiting("paused", f"The batch is paused: {batch.paused_reason}")
     if not situation.fleet.alive:
         return Waiting(
-            "no_worker", "No worker is alive: start one with `manage.py runworker`."
+            "no_worker", "No worker is alive: start one with manage.py runworker."
         )
     if batch.status == Status.VALIDATING:
         return Waiting("validating", "The input file is read and checked.")
