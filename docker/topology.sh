@@ -10,5 +10,7 @@ cd "$(dirname "$0")/.."
 bin=${VENV:-.venv}/bin
 DATA_DIR=$(mktemp -d)
 export DATA_DIR
-trap 'rm -rf "$DATA_DIR"' EXIT INT TERM
+trap 'rm -rf "$DATA_DIR"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 "$bin/python" -m tests.rig.postgres "$bin/python" -m tests.topology

@@ -23,6 +23,12 @@ def unhurried(settings: Any) -> None:
     settings.VLLM_BATCH = settings.VLLM_BATCH.model_copy(update=off)
 
 
+@pytest.fixture(autouse=True)
+def static_files_when_asked(settings: Any) -> None:
+    """Look for static files when one is asked for: each test client would list all."""
+    settings.WHITENOISE_AUTOREFRESH = True
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """The whole product on stub engines, shared: each test has its own project."""

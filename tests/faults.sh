@@ -8,7 +8,9 @@ set -eu
 cd "$(dirname "$0")/.."
 bin=${VENV:-.venv}/bin
 folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT INT TERM
+trap 'rm -rf "$folder"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 faults() {
   DATA_DIR=$folder "$bin/python" -m tests.rig.postgres \

@@ -7,7 +7,9 @@ cd "$(dirname "$0")/.."
 bin=${VENV:-.venv}/bin
 DATA_DIR=$(mktemp -d)
 export DATA_DIR
-trap 'rm -rf "$DATA_DIR"' EXIT INT TERM
+trap 'rm -rf "$DATA_DIR"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 echo "== by coverage"
 DATABASE_URL='' DJANGO_SETTINGS_MODULE=vllm_batch.settings \

@@ -23,5 +23,7 @@ if [ "${1:-}" = install ]; then
 fi
 DATA_DIR=$(mktemp -d)
 export DATA_DIR
-trap 'rm -rf "$DATA_DIR"' EXIT INT TERM
+trap 'rm -rf "$DATA_DIR"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 "$bin/python" -m tests.rig.postgres "$bin/python" -m pytest tests/label_studio "$@"

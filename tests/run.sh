@@ -6,7 +6,9 @@ cd "$(dirname "$0")/.."
 bin=${VENV:-.venv}/bin
 DATA_DIR=$(mktemp -d)
 export DATA_DIR
-trap 'rm -rf "$DATA_DIR"' EXIT INT TERM
+trap 'rm -rf "$DATA_DIR"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 echo "== checks"
 "$bin/ruff" check .
@@ -29,7 +31,8 @@ echo "== tests on PostgreSQL"
 # busy: what fails runs once more, alone. It is printed both times, so a race does not
 # hide.
 postgres() {
-  "$bin/python" -m tests.rig.postgres "$bin/python" -m pytest --ignore=tests/faults "$@"
+  "$bin/python" -m tests.rig.postgres "$bin/python" -m pytest --ignore=tests/faults \
+    --durations=20 --durations-min=20 "$@"
 }
 postgres $parallel "$@" || { echo "== what failed, once more"; postgres --last-failed "$@"; }
 
