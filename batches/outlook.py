@@ -78,7 +78,7 @@ def _situations(
 def _ahead(batches: list[BatchJob], now: datetime) -> dict[str, int]:
     """Return how many batches of its model stand before each one in the queue.
 
-    The order is that of claims: priority, then deadline (workers/leases.py).
+    The order is that of claims: priority, then deadline (workers/running/leases.py).
     """
     if not any(batch.status == Status.IN_PROGRESS for batch in batches):
         return {}

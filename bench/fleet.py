@@ -1,6 +1,7 @@
 """G10: swaps and missed deadlines of policies on a simulated fleet, side by side.
 
-No engine and no database: seeded jobs, priced swaps. `ours` is `workers.policy` itself.
+No engine and no database: seeded jobs, priced swaps. `ours` is
+`workers.scheduling.policy` itself.
 """
 
 import random

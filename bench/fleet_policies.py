@@ -1,7 +1,7 @@
 """Policies for the simulated fleet: three plain ones, and our own."""
 
 from bench.fleet_world import Gpu, Job, Policy, State
-from workers.policy import Demand, Due, Place, Terms, choose
+from workers.scheduling.policy import Demand, Due, Place, Terms, choose
 
 # What the worker keeps free before a deadline, beyond the quantum that must end first.
 MARGIN_SECONDS = 60.0

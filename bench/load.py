@@ -25,11 +25,11 @@ from batches.segments import Claim, Results
 from batches.sweeping import sweep
 from bench.workloads import CHAT
 from vllm_batch.lib.clock import database_now
-from workers import leases
-from workers.demand import Asker, look
 from workers.models import Heartbeat, ServedModel
-from workers.pulse import Pulse
-from workers.symptoms import symptoms_of
+from workers.running import leases
+from workers.scheduling.demand import Asker, look
+from workers.slots.pulse import Pulse
+from workers.supervising.symptoms import symptoms_of
 
 MODEL, OWNER, SLOT = "bench", "gpu0@bench:1:x", "gpu0"
 CHUNK_LINES, BATCH_LINES = 1024, 50_000

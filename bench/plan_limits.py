@@ -7,12 +7,12 @@ from typing import NamedTuple
 from django.conf import settings
 
 from bench.load import CHUNK_LINES, Loads
-from workers.feeding import MOST_SOURCES, POLL_SECONDS, TURN_LINES
-from workers.pulse import LONGEST_BEAT_SECONDS
-from workers.runner import WATCH_SECONDS
-from workers.slot import LOOK_SECONDS
+from workers.running.feeding import MOST_SOURCES, POLL_SECONDS, TURN_LINES
+from workers.running.runner import WATCH_SECONDS
+from workers.slots.pulse import LONGEST_BEAT_SECONDS
+from workers.slots.slot import LOOK_SECONDS
 from workers.status import SILENCE
-from workers.supervisor import SWEEP_SECONDS
+from workers.supervising.supervisor import SWEEP_SECONDS
 
 # Counted while eight worked (`python -m bench workers`): 103 with the web server's.
 # Threads of the slot, the supervisor, and the processes of both queues.

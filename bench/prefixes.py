@@ -12,7 +12,7 @@ from bench.options import Options
 from bench.report import Report
 from bench.warm import MODEL, Warm
 from bench.workloads import SUBJECTS, prefix_lines, sources
-from workers import reading
+from workers.running import reading
 
 # A cache of 160 blocks of 128 tokens holds some 15 of the 57 prefixes.
 ENGINE_ARGS: dict[str, Any] = {

@@ -4,7 +4,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from workers import family
+from workers.supervising import family
 
 _TICK = os.sysconf("SC_CLK_TCK")
 

@@ -15,8 +15,8 @@ from bench.options import Options
 from bench.report import Report
 from bench.warm import MODEL, Warm
 from bench.workloads import mixed_lines
-from workers import runner as product
-from workers.feeding import Feeder
+from workers.running import runner as product
+from workers.running.feeding import Feeder
 
 # What a worker would hand over at once if it saved by waiting for what it handed over.
 BARRIER_LINES = 256

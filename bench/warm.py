@@ -21,11 +21,11 @@ from bench.workloads import CHAT
 from files.models import File, Purpose, batch_storage, new_file_id
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
-from workers import runner as product
 from workers.engines import make_engine
 from workers.engines.base import Engine
 from workers.models import ServedModel
-from workers.pulse import Pulse
+from workers.running import runner as product
+from workers.slots.pulse import Pulse
 
 MODEL = "bench"
 # The pulse of these runs does not beat.

@@ -23,7 +23,7 @@ from vllm_batch.wall_environment import WallEnvironment
 BASE_DIR = Path(__file__).resolve().parent.parent
 DAY = 86_400
 SLOT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
-# A span of times of day; workers/hours.py reads it.
+# A span of times of day; workers/scheduling/hours.py reads it.
 _SPAN = r" *\d\d?:[0-5]\d *- *\d\d?:[0-5]\d *"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": DAY}
 CommaList = Annotated[list[str], NoDecode]

@@ -19,7 +19,7 @@ class WorkersConfig(AppConfig):
         """In a worker's process: no fork outlives its parent, no engine has a twin."""
         if not os.environ.get("RUNWORKER_CHILD"):
             return
-        from workers.lifeline import tie_forks
+        from workers.supervising.lifeline import tie_forks
 
         tie_forks()
         if os.environ.get("Q_CLUSTER_NAME") == "gpu":
@@ -31,8 +31,8 @@ class WorkersConfig(AppConfig):
 
 def _start_only_once(**details: Any) -> None:
     from vllm_batch.lib.faultpoints import fault
-    from workers.keeper import TICKET
-    from workers.lifeline import wait_without_ticket
+    from workers.supervising.keeper import TICKET
+    from workers.supervising.lifeline import wait_without_ticket
 
     if ticket := os.environ.get(TICKET):
         wait_without_ticket(int(ticket))

@@ -2,8 +2,8 @@
 
 from batches.limits import read_limits
 from batches.offers import Licence, Offer
-from workers.facts import facts_of
 from workers.models import ServedModel
+from workers.served.facts import facts_of
 
 
 def find_models() -> dict[str, Offer]:

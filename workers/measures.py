@@ -9,8 +9,8 @@ from workers.engines import VLLM_ENGINES
 from workers.memory.errors import CannotPlan
 from workers.memory.sources import read_model, source_of_served
 from workers.models import ServedModel
-from workers.names import bases
-from workers.tokenizing import NoTokenizer, Place, TokenCounter, find_tokenizer
+from workers.served.names import bases
+from workers.served.tokenizing import NoTokenizer, Place, TokenCounter, find_tokenizer
 
 logger = logging.getLogger(__name__)
 

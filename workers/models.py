@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from batches.endpoints import ENDPOINTS
 from workers.engines import engine_names
-from workers.model_faults import faults_of
+from workers.served.model_faults import faults_of
 
 
 class Permission(models.TextChoices):

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from batches.waiting import Fleet, Worker
 from vllm_batch.lib.clock import database_now
 from workers.models import Heartbeat, ServedModel
-from workers.run_hours import hours_of, zone
+from workers.scheduling.run_hours import hours_of, zone
 
 # A worker beats every two seconds at least.
 SILENCE = timedelta(seconds=20)

@@ -3,7 +3,7 @@
 import os
 
 from vllm_batch.lib.conf import conf
-from workers.slot import DRAIN_FD, PRELOAD, Slot
+from workers.slots.slot import DRAIN_FD, PRELOAD, Slot
 
 _slot: Slot | None = None
 

@@ -10,7 +10,7 @@ import pytest
 from tests.rig.history import Recorder, lines
 from tests.rig.rig import Rig, scale
 from tests.rig.tree import ROLES, kill
-from workers import family
+from workers.supervising import family
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1500)]
 

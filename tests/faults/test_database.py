@@ -12,7 +12,7 @@ import pytest
 from tests.rig.history import Recorder, Unanswered, lines
 from tests.rig.rig import Rig, scale
 from tests.rig.tree import wait_until_gone
-from workers import family
+from workers.supervising import family
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
 

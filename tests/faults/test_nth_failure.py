@@ -87,8 +87,8 @@ def hurry(monkeypatch: pytest.MonkeyPatch, configure: Callable[..., None]) -> No
     """Let nothing wait long."""
     for name in ("database", "writer"):
         monkeypatch.setattr(f"workers.{name}.RETRY_SECONDS", 0.01)
-    monkeypatch.setattr("workers.feeding.LINGER_SECONDS", 0.02)
-    monkeypatch.setattr("workers.feeding.POLL_SECONDS", 0.02)
+    monkeypatch.setattr("workers.running.feeding.LINGER_SECONDS", 0.02)
+    monkeypatch.setattr("workers.running.feeding.POLL_SECONDS", 0.02)
     configure(WORKER_SEGMENT_SECONDS=0.02, BATCH_CHUNK_LINES=10)
 
 

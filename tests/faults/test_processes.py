@@ -10,7 +10,7 @@ import pytest
 from tests.rig.history import Recorder, lines
 from tests.rig.rig import Rig, scale
 from tests.rig.tree import ROLES, kill, wait_until_gone
-from workers.family import Member
+from workers.supervising.family import Member
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 

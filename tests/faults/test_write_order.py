@@ -12,7 +12,7 @@ import pytest
 from tests.rig.history import Recorder, lines
 from tests.rig.rig import Rig
 from tests.rig.strace import Call, Strace, has_strace
-from workers import family
+from workers.supervising import family
 
 pytestmark = [
     pytest.mark.faults,

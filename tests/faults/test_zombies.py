@@ -10,8 +10,8 @@ import pytest
 from tests.rig.history import Recorder, lines
 from tests.rig.rig import Rig, scale
 from tests.rig.tree import kill
-from workers import family
-from workers.family import Member
+from workers.supervising import family
+from workers.supervising.family import Member
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 

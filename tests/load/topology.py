@@ -13,7 +13,7 @@ import psycopg
 from tests.rig.stack import UNLIMITED, Stack
 from tests.topology.nginx import PREFIX, Nginx
 from vllm_batch.environment import Environment
-from workers import family
+from workers.supervising import family
 
 CLIENTS_PER_PROJECT = 10
 WARM_UP = 60

@@ -257,7 +257,7 @@ def test_what_killed_processes_counted_stays(run: Run):
     (process,) = {
         record["process"]
         for record in run.records("worker")
-        if record["logger"] == "workers.feeding"
+        if record["logger"] == "workers.running.feeding"
     }
 
     os.kill(process, signal.SIGKILL)
@@ -280,7 +280,7 @@ def test_one_id_leads_from_the_call_to_the_engine_and_to_the_end(run: Run):
     records = [r for r in run.records("worker") if r["batch_id"] == batch]
     loggers = {r["logger"] for r in records if r["request_id"] == request_id}
 
-    assert {"workers.feeding", "batches.metrics", "batches.tasks"} <= loggers
+    assert {"workers.running.feeding", "batches.metrics", "batches.tasks"} <= loggers
     assert {r["request_id"] for r in records} <= {request_id, ""}
     created = [r for r in run.records("web") if r["request_id"] == request_id]
     assert any(batch in record["message"] for record in created)

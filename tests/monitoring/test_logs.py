@@ -24,7 +24,7 @@ CANARY = "canary-5d41402a"
 
 
 def record(message: str = "hello", error: BaseException | None = None) -> object:
-    made = logging.makeLogRecord({"name": "workers.slot", "levelname": "INFO"})
+    made = logging.makeLogRecord({"name": "workers.slots.slot", "levelname": "INFO"})
     made.msg = message
     made.exc_info = (type(error), error, error.__traceback__) if error else None
     return made
@@ -116,7 +116,8 @@ def test_no_level_logs_statements():
 def test_the_keeper_logs_like_the_others(form):
     script = (
         "from vllm_batch.lib.logs import log_without_django; import logging, sys;"
-        " log_without_django(); logging.getLogger('workers.keeper').error('gone');"
+        " log_without_django();"
+        " logging.getLogger('workers.supervising.keeper').error('gone');"
         " sys.exit('django' in sys.modules)"
     )
     done = subprocess.run(

@@ -36,7 +36,7 @@ def test_nothing_but_what_is_chosen_is_left():
     full = {
         "event_id": "a",
         "level": "error",
-        "logger": "workers.slot",
+        "logger": "workers.slots.slot",
         "logentry": {"message": "it is %s", "params": [CANARY], "formatted": CANARY},
         "request": {
             "method": "POST",
@@ -84,7 +84,7 @@ def break_it(prompt):
     try:
         int(prompt)
     except ValueError:
-        logging.getLogger("workers.slot").exception("it broke: %s", prompt)
+        logging.getLogger("workers.slots.slot").exception("it broke: %s", prompt)
 break_it("{CANARY}")
 """
     with receiving() as sink:

@@ -24,7 +24,7 @@ class RigConfig(AppConfig):
         from batches import tasks
         from batches.handlers import running
         from batches.handlers.webhook import delivering
-        from workers import processes, supervisor, symptoms
+        from workers.supervising import processes, supervisor, symptoms
 
         processes.LONGEST_PAUSE_SECONDS = 1.0
         symptoms.GRACE_SECONDS = 2.0

@@ -5,8 +5,8 @@ import signal
 import time
 from contextlib import suppress
 
-from workers import family
-from workers.family import Member
+from workers.supervising import family
+from workers.supervising.family import Member
 
 ROLES = ("keeper", "main", "sentinel", "worker", "monitor", "pusher")
 

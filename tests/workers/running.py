@@ -11,8 +11,8 @@ from files.models import File, batch_storage
 from workers.database import disconnect
 from workers.engines.base import Answer, Engine
 from workers.engines.stub import StubEngine
-from workers.pulse import Pulse
-from workers.runner import Runner
+from workers.running.runner import Runner
+from workers.slots.pulse import Pulse
 
 T = TypeVar("T")
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from workers import feeding
-from workers import slot as slot_module
-from workers.slot import Slot
+from workers.running import feeding
+from workers.slots import slot as slot_module
+from workers.slots.slot import Slot
 
 OpenSlot = Callable[..., Slot]
 

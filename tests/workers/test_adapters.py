@@ -8,11 +8,11 @@ from batches.outlook import outlook_of
 from tests.factories import line, make_batch, make_model, make_running_batch
 from tests.workers.running import end, run, union
 from vllm_batch.lib.clock import database_now
-from workers import feeding, leases
-from workers.demand import Asker, look
 from workers.engines.stub import StubEngine
 from workers.models import Heartbeat
-from workers.symptoms import work_waits
+from workers.running import feeding, leases
+from workers.scheduling.demand import Asker, look
+from workers.supervising.symptoms import work_waits
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

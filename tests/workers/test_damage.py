@@ -12,8 +12,8 @@ from files.models import File, batch_storage
 from tests.factories import line, lines, make_client, make_running_batch
 from tests.workers.running import end
 from vllm_batch.lib.clock import database_now
-from workers import feeding
-from workers.slot import Slot
+from workers.running import feeding
+from workers.slots.slot import Slot
 
 pytestmark = pytest.mark.django_db(transaction=True)
 # The first line ends before the others, in a segment of its own.

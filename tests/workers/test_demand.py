@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from tests.factories import make_batch, make_chunk, make_model
 from vllm_batch.lib.clock import database_now
-from workers.demand import (
+from workers.models import Heartbeat
+from workers.scheduling.demand import (
     CAUTION,
     UNKNOWN_LINE_SECONDS,
     Asker,
@@ -19,8 +20,7 @@ from workers.demand import (
     line_seconds,
     look,
 )
-from workers.models import Heartbeat
-from workers.policy import Demand
+from workers.scheduling.policy import Demand
 
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)

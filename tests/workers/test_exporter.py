@@ -9,7 +9,7 @@ import pytest
 from django.core.management.base import CommandError
 
 from tests.rig.ports import free_port
-from workers.exporter import Exporter
+from workers.supervising.exporter import Exporter
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from django.conf import settings as django_settings
 from accounts.models import Project
 from tests.factories import lines, make_model, make_project, make_running_batch
 from tests.workers.running import end
-from workers import feeding
-from workers import slot as slot_module
 from workers.engines.base import Answer
 from workers.engines.stub import StubEngine
-from workers.slot import Slot
+from workers.running import feeding
+from workers.slots import slot as slot_module
+from workers.slots.slot import Slot
 
 pytestmark = pytest.mark.django_db(transaction=True)
 order: list[str] = []

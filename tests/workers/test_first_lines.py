@@ -18,10 +18,10 @@ from tests.factories import (
 )
 from tests.workers.running import end, in_thread, records, union
 from tests.workers.slots import open_slot
-from workers import feeding
 from workers.engines.base import Answer
 from workers.engines.stub import StubEngine
 from workers.models import ServedModel
+from workers.running import feeding
 
 __all__ = ["open_slot"]
 
@@ -220,7 +220,7 @@ def test_pausing_loses_and_doubles_nothing(open_slot, monkeypatch):
         return await post(self, url, body)
 
     monkeypatch.setattr(Noted, "post", pausing)
-    monkeypatch.setattr("workers.runner.WATCH_SECONDS", 0.01)
+    monkeypatch.setattr("workers.running.runner.WATCH_SECONDS", 0.01)
     slot = open_slot()
 
     slot.serve()
@@ -239,7 +239,7 @@ def test_a_batch_that_is_cancelled_while_it_pauses_lets_go_at_once(
     open_slot, monkeypatch
 ):
     batch = make_running_batch(line("a", "SLEEP 600 never"), line("b", GOOD))
-    monkeypatch.setattr("workers.runner.WATCH_SECONDS", 0.01)
+    monkeypatch.setattr("workers.running.runner.WATCH_SECONDS", 0.01)
     post = Noted.post
 
     async def stopping(self: Noted, url: str, body: bytes) -> Answer:

@@ -6,7 +6,7 @@ from bench.fleet import compare, interleaved, small_case
 from bench.fleet_optimum import fewest_swaps, least_missed
 from bench.fleet_policies import ours
 from bench.fleet_world import HOUR, Job, World, draw_jobs, fresh, simulate
-from workers.policy import Terms
+from workers.scheduling.policy import Terms
 
 
 @pytest.mark.parametrize(

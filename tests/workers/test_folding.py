@@ -9,8 +9,8 @@ from batches.ordering import Traits, target_url
 from tests.factories import EMBEDDINGS, line, make_running_batch
 from tests.workers.running import Hooked, end, records, run
 from tests.workers.servers import stub_engine
-from workers import feeding
 from workers.engines.stub import StubEngine
+from workers.running import feeding
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CHAT = "/v1/chat/completions"

@@ -10,13 +10,13 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from vllm_batch.lib.clock import database_now
-from workers.gpu_owner import GpuOwner
 from workers.models import GpuLease, Heartbeat
-from workers.processes import Cluster
-from workers.pulse import Pulse
-from workers.slot import Slot
-from workers.supervisor import Supervisor
-from workers.symptoms import symptoms_of
+from workers.slots.pulse import Pulse
+from workers.slots.slot import Slot
+from workers.supervising.gpu_owner import GpuOwner
+from workers.supervising.processes import Cluster
+from workers.supervising.supervisor import Supervisor
+from workers.supervising.symptoms import symptoms_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -38,7 +38,9 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """A function that says what happens whenever an owner waits."""
 
     def meanwhile(work: Callable[[], object]) -> None:
-        monkeypatch.setattr("workers.gpu_owner.time.sleep", lambda seconds: work())
+        monkeypatch.setattr(
+            "workers.supervising.gpu_owner.time.sleep", lambda seconds: work()
+        )
 
     return meanwhile
 
@@ -47,9 +49,11 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a supervisor run in this process: no children, no signals, no orphans."""
     monkeypatch.setattr(Supervisor, "_start_clusters", lambda supervisor: None)
-    monkeypatch.setattr("workers.supervisor.signal", MagicMock())
+    monkeypatch.setattr("workers.supervising.supervisor.signal", MagicMock())
     for name in ("adopt_orphans", "end_orphans"):
-        monkeypatch.setattr(f"workers.supervisor.{name}", lambda *spare: None)
+        monkeypatch.setattr(
+            f"workers.supervising.supervisor.{name}", lambda *spare: None
+        )
 
 
 def owners() -> set[tuple[str, str]]:

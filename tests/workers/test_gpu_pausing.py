@@ -16,13 +16,14 @@ from tests.factories import lines, make_model, make_running_batch
 from tests.workers.fake_driver import GIB, FakeCard, FakeDriver, install
 from tests.workers.running import end, in_thread, union
 from vllm_batch.lib.clock import database_now
-from workers import feeding, pausing
-from workers import slot as slot_module
 from workers.database import disconnect
 from workers.engines.base import Answer
 from workers.engines.stub import StubEngine
 from workers.models import Heartbeat
-from workers.slot import Slot
+from workers.running import feeding
+from workers.slots import pausing
+from workers.slots import slot as slot_module
+from workers.slots.slot import Slot
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -71,7 +72,7 @@ def driver(
     monkeypatch.setattr(pausing, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(pausing, "FIT_SECONDS", 0.01)
     monkeypatch.setattr(slot_module, "COOLING_SECONDS", 0.0)
-    monkeypatch.setattr("workers.pulse.LONGEST_BEAT_SECONDS", 0.02)
+    monkeypatch.setattr("workers.slots.pulse.LONGEST_BEAT_SECONDS", 0.02)
     configure(
         GPU_READ_SECONDS=0.02,
         GPU_PAUSE_SECONDS=0,

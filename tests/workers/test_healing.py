@@ -9,10 +9,10 @@ import pytest
 from batches.models import BatchJob, Chunk, FailedRequest
 from tests.factories import line, make_running_batch
 from tests.workers.running import end, make_runner, records, union
-from workers import feeding
-from workers import runner as runner_module
 from workers.engines.base import Engine, EngineDead, EngineStartFailed
 from workers.engines.stub import StubEngine
+from workers.running import feeding
+from workers.running import runner as runner_module
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from workers.hours import BadHours, parse_hours
+from workers.scheduling.hours import BadHours, parse_hours
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

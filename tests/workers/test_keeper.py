@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.rig.process import ROOT
-from workers import family
-from workers.family import Member
-from workers.keeper import DRAIN, NEWBORN, VANISHED
-from workers.ledger import Ledger
+from workers.supervising import family
+from workers.supervising.family import Member
+from workers.supervising.keeper import DRAIN, NEWBORN, VANISHED
+from workers.supervising.ledger import Ledger
 
 # Starts a process that leaves the group and the session, as an engine may.
 COMMAND = "setsid sleep 600 & exec sleep 600"
@@ -29,7 +29,14 @@ class Kept:
     def __init__(self, command: str, ledger: Path) -> None:
         read_end, self.lifeline = os.pipe()
         self.popen = subprocess.Popen(
-            [sys.executable, "-m", "workers.keeper", str(read_end), str(ledger), ""]
+            [
+                sys.executable,
+                "-m",
+                "workers.supervising.keeper",
+                str(read_end),
+                str(ledger),
+                "",
+            ]
             + ["sh", "-c", command],
             pass_fds=[read_end],
             cwd=ROOT,
@@ -157,7 +164,7 @@ def test_a_ledger_that_cannot_be_written_is_no_obstacle(tmp_path):
 # reaped: no look at the process table could find any of it.
 STILLBIRTH = """
 import os, time
-from workers.lifeline import tie_forks
+from workers.supervising.lifeline import tie_forks
 tie_forks()
 if os.fork() == 0:
     time.sleep(0.6)
@@ -173,7 +180,14 @@ def test_a_worker_killed_at_its_birth_ends_the_cluster(tmp_path):
     started = time.monotonic()
 
     ended = subprocess.run(
-        [sys.executable, "-m", "workers.keeper", str(read_end), str(tmp_path / "l"), ""]
+        [
+            sys.executable,
+            "-m",
+            "workers.supervising.keeper",
+            str(read_end),
+            str(tmp_path / "l"),
+            "",
+        ]
         + [sys.executable, "-c", STILLBIRTH],
         pass_fds=[read_end],
         cwd=ROOT,

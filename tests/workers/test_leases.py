@@ -14,7 +14,7 @@ from tests.factories import (
     make_running_batch,
 )
 from vllm_batch.lib.clock import database_now
-from workers import leases
+from workers.running import leases
 
 pytestmark = pytest.mark.django_db
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)

@@ -20,7 +20,12 @@ print(" ".join(name for name in {heavy} if name in sys.modules))
 
 @pytest.mark.parametrize(
     "module",
-    ["workers.tasks", "workers.supervisor", "batches.tasks", "vllm_batch.wsgi"],
+    [
+        "workers.tasks",
+        "workers.supervising.supervisor",
+        "batches.tasks",
+        "vllm_batch.wsgi",
+    ],
 )
 def test_importing_it_loads_no_heavy_library(module, tmp_path):
     script = SCRIPT.format(module=module, heavy=HEAVY)

@@ -23,11 +23,11 @@ from tests.factories import (
 from tests.workers.running import end, run
 from vllm_batch import __version__
 from vllm_batch.lib.clock import database_now
-from workers import feeding
 from workers.engines.stub import StubEngine
 from workers.engines.vllm import BATCH_DEFAULTS, CPU_DEFAULTS
-from workers.facts import facts, weights_of
 from workers.models import Heartbeat, ServedModel
+from workers.running import feeding
+from workers.served.facts import facts, weights_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BATCHES = "/admin/vllm_batches/batchjob/"

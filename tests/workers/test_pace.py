@@ -5,9 +5,9 @@ import pytest
 from tests.factories import lines, make_running_batch
 from tests.workers.running import run
 from tests.workers.servers import stub_engine
-from workers import pace
 from workers.models import ServedModel
-from workers.pace import Pace
+from workers.running import pace
+from workers.running.pace import Pace
 
 USAGE = {"input_tokens": 300, "output_tokens": 60}
 

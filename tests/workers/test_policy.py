@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from workers.policy import (
+from workers.scheduling.policy import (
     CLOSED,
     COOLING,
     SERVED,

@@ -8,9 +8,9 @@ from django.db import OperationalError
 from batches.models import Chunk
 from tests.factories import make_chunk
 from vllm_batch.lib.clock import database_now
-from workers import leases
 from workers.models import Heartbeat
-from workers.pulse import Pulse
+from workers.running import leases
+from workers.slots.pulse import Pulse
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -74,7 +74,7 @@ def test_it_survives_a_database_that_is_away(monkeypatch):
             raise error
         renew(owner)
 
-    monkeypatch.setattr("workers.pulse.LONGEST_BEAT_SECONDS", 0.01)
+    monkeypatch.setattr("workers.slots.pulse.LONGEST_BEAT_SECONDS", 0.01)
     monkeypatch.setattr(leases, "renew", fail_once)
     pulse = Pulse("gpu7", "alice")
 

@@ -12,8 +12,8 @@ import pytest
 
 from tests.conformance.client import CMP, Api, answer, jsonl, line
 from tests.rig.stack import Stack
-from workers import family
-from workers.family import Member
+from workers.supervising import family
+from workers.supervising.family import Member
 
 pytestmark = [
     pytest.mark.vllm,

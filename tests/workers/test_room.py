@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from workers import room
 from workers.engines.base import GpuTaken
-from workers.room import GIB, GpuMemory, Holder, refusal, sleep_levels
+from workers.slots import room
+from workers.slots.room import GIB, GpuMemory, Holder, refusal, sleep_levels
 
 CARD = GpuMemory(
     total=16 * GIB,

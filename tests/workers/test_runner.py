@@ -22,10 +22,10 @@ from tests.workers.running import (
 )
 from tests.workers.servers import stub_engine
 from vllm_batch.lib.clock import database_now
-from workers import feeding
-from workers import runner as runner_module
 from workers.engines.base import EngineDead
 from workers.engines.stub import StubEngine
+from workers.running import feeding
+from workers.running import runner as runner_module
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

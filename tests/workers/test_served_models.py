@@ -9,8 +9,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from tests.factories import make_client, make_model
-from workers.arguments import arguments_of, keep_template
 from workers.models import ServedModel
+from workers.served.arguments import arguments_of, keep_template
 
 pytestmark = pytest.mark.django_db
 MODELS = "/admin/vllm_workers/servedmodel/"

@@ -11,13 +11,13 @@ from django.utils import timezone
 from batches.models import BatchJob
 from tests.factories import lines, make_model, make_running_batch
 from tests.workers.running import end
-from workers import feeding
-from workers import slot as slot_module
 from workers.engines.base import Answer, EngineDead, EngineStartFailed
 from workers.engines.stub import StubEngine
 from workers.models import Heartbeat
-from workers.policy import CLOSED
-from workers.slot import Slot
+from workers.running import feeding
+from workers.scheduling.policy import CLOSED
+from workers.slots import slot as slot_module
+from workers.slots.slot import Slot
 
 pytestmark = pytest.mark.django_db(transaction=True)
 events: list[str] = []

@@ -14,11 +14,11 @@ from django_q.models import OrmQ
 from tests.factories import make_chunk, make_model
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
-from workers import slot_lock
 from workers.hosts import host_name
 from workers.models import Heartbeat
-from workers.processes import Cluster
-from workers.symptoms import (
+from workers.supervising import slot_lock
+from workers.supervising.processes import Cluster
+from workers.supervising.symptoms import (
     STALL_SECONDS,
     Symptoms,
     has_beat,
@@ -249,7 +249,7 @@ def cluster(tmp_path) -> Cluster:
 
 
 def test_pauses_grow_while_a_cluster_soon_ends(cluster, monkeypatch):
-    monkeypatch.setattr("workers.processes.time.monotonic", lambda: 100.0)
+    monkeypatch.setattr("workers.supervising.processes.time.monotonic", lambda: 100.0)
     pauses = []
     for _ in range(9):
         keeper = cluster._keeper
@@ -262,7 +262,7 @@ def test_pauses_grow_while_a_cluster_soon_ends(cluster, monkeypatch):
 
 
 def test_a_cluster_that_was_well_starts_again_at_once(cluster, monkeypatch):
-    monkeypatch.setattr("workers.processes.time.monotonic", lambda: 100.0)
+    monkeypatch.setattr("workers.supervising.processes.time.monotonic", lambda: 100.0)
     cluster._pause = 30.0
     cluster.started_at = 50.0
 
@@ -286,6 +286,8 @@ def test_a_cluster_is_busy_when_no_worker_is_idle(
     cluster, monkeypatch, titles, expected
 ):
     members = [SimpleNamespace(title=title) for title in titles]
-    monkeypatch.setattr("workers.processes.family.descendants", lambda pid: members)
+    monkeypatch.setattr(
+        "workers.supervising.processes.family.descendants", lambda pid: members
+    )
 
     assert cluster.is_busy is expected

@@ -10,10 +10,10 @@ from batches.models import BatchJob
 from tests.factories import lines, make_client, make_model, make_running_batch
 from tests.workers.running import end
 from tests.workers.slots import open_slot
-from workers import room, swapping
 from workers.engines.stub import StubEngine
 from workers.models import ServedModel
-from workers.room import GIB, GpuMemory, Holder
+from workers.slots import room, swapping
+from workers.slots.room import GIB, GpuMemory, Holder
 
 __all__ = ["open_slot"]
 

@@ -11,7 +11,7 @@ import pytest
 from batches.models import BatchJob
 from batches.tasks import attend
 from tests.factories import CHAT, EMBEDDINGS, line, make_batch, make_model
-from workers import tokenizing
+from workers.served import tokenizing
 
 COMPLETIONS, RESPONSES = "/v1/completions", "/v1/responses"
 STRICT = "{{ raise_exception('roles must alternate') }}"

@@ -16,11 +16,11 @@ from batches.models import BatchJob, Chunk
 from tests.factories import line, make_running_batch
 from tests.workers.running import end, make_runner, records, union
 from vllm_batch.lib.clock import database_now
-from workers import feeding, healing, leases
-from workers import runner as runner_module
 from workers.engines.base import Answer
 from workers.engines.stub import StubEngine
-from workers.reading import in_hand
+from workers.running import feeding, healing, leases
+from workers.running import runner as runner_module
+from workers.running.reading import in_hand
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

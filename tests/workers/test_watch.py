@@ -2,9 +2,9 @@
 
 import pytest
 
-from workers.births import Birth
-from workers.family import Member
-from workers.keeper import NEWBORN, Watch
+from workers.supervising.births import Birth
+from workers.supervising.family import Member
+from workers.supervising.keeper import NEWBORN, Watch
 
 
 class Named(Member):

@@ -55,10 +55,10 @@ def body(model: str, **changes: object) -> bytes:
 
 
 async def _probe(folder: Path) -> None:
-    from workers.arguments import arguments_of, keep_template
     from workers.engines import make_engine
-    from workers.facts import facts
     from workers.models import ServedModel
+    from workers.served.arguments import arguments_of, keep_template
+    from workers.served.facts import facts
 
     adapter = folder.parent / "adapter"
     write_adapter(folder, adapter)

@@ -43,7 +43,7 @@ class EngineDead(EngineError):
 class PoisonRequest(EngineError):
     """An engine of several died each time it ran this request alone; the others live.
 
-    The line fails as one that killed a single engine does (workers/healing.py).
+    The line fails as one that killed a single engine does (workers/running/healing.py).
     """
 
 

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 from vllm_batch.lib.conf import conf
-from workers import family
 from workers.gpu.nvml import Card, CardLost, CardSilent, NoCard, chosen_device
 from workers.gpu.policy import History, Limits, Policy, State, Verdict
 from workers.gpu.reading import Reading
+from workers.supervising import family
 
 logger = logging.getLogger(__name__)
 

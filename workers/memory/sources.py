@@ -8,7 +8,6 @@ from typing import Any
 
 from django.db import DatabaseError
 
-from workers.arguments import arguments_of
 from workers.engines import VLLM_ENGINES
 from workers.memory.config import parse_config
 from workers.memory.errors import CannotPlan
@@ -19,6 +18,7 @@ from workers.memory.weights import Model
 from workers.memory.wishes import wish_of
 from workers.models import ServedModel
 from workers.presets import FACTS
+from workers.served.arguments import arguments_of
 
 LARGEST_CONFIG = 4_000_000
 

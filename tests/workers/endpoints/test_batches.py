@@ -15,9 +15,9 @@ from tests.workers.endpoints.servers import StubProcess, until
 from tests.workers.endpoints.test_discovery import named_fleet
 from tests.workers.running import end, in_thread, make_runner, records, union
 from tests.workers.servers import http_engine
-from workers import feeding
-from workers import runner as runner_module
 from workers.engines.base import Engine
+from workers.running import feeding
+from workers.running import runner as runner_module
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

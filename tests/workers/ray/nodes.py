@@ -5,7 +5,7 @@ import signal
 from contextlib import suppress
 from typing import Any
 
-from workers import family
+from workers.supervising import family
 
 # How soon the head believes that a node which was killed is gone.
 QUICK = {

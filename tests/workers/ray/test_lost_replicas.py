@@ -17,9 +17,9 @@ from tests.workers.ray.nodes import Nodes
 from tests.workers.ray.telling import SECONDS, count, ray_engine, told
 from tests.workers.running import end, records, run, union
 from tests.workers.test_healing import crashed, good
-from workers import feeding
-from workers import runner as runner_module
 from workers.engines.base import EngineDead
+from workers.running import feeding
+from workers.running import runner as runner_module
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -15,8 +15,8 @@ from tests.rig.ports import free_port
 from tests.rig.stack import Stack
 from tests.workers.ray.telling import is_alive, ray_engine
 from tests.workers.test_real_vllm import tiny
-from workers import family
 from workers.engines.base import EngineStartFailed
+from workers.supervising import family
 
 MODEL = """
 [[model]]

@@ -15,7 +15,7 @@ from workers.engines.fleet.client import BREAK, BrokenOff, Client, NotReached
 from workers.engines.fleet.endpoint import Endpoint
 from workers.engines.fleet.members import Members
 from workers.engines.fleet.pool import Pool
-from workers.least_request import has_least_request, least_request
+from workers.running.least_request import has_least_request, least_request
 
 logger = logging.getLogger(__name__)
 

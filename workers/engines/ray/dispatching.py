@@ -12,7 +12,6 @@ import logging
 from collections import deque
 from collections.abc import Callable
 
-from workers import healing
 from workers.engines.base import (
     Answer,
     EngineDead,
@@ -23,7 +22,8 @@ from workers.engines.base import (
 from workers.engines.ray.lines import Line
 from workers.engines.ray.link import Link
 from workers.engines.ray.routing import Homes
-from workers.least_request import least_request
+from workers.running import healing
+from workers.running.least_request import least_request
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from vllm_batch.environment import SLOT_PATTERN
 from vllm_batch.lib.conf import conf
-from workers.hours import BadHours, parse_hours
-from workers.supervisor import Supervisor
+from workers.scheduling.hours import BadHours, parse_hours
+from workers.supervising.supervisor import Supervisor
 
 
 class Command(BaseCommand):

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from workers.reading import ChunkInHand, Request
+from workers.running.reading import ChunkInHand, Request
 
 
 @dataclass(eq=False, kw_only=True)

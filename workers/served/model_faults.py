@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from batches.limits import read_limits
 from workers.engines import VLLM_ENGINES
 from workers.engines.ray.options import KEY, BadOptions, read_options
-from workers.hours import BadHours, parse_hours
+from workers.scheduling.hours import BadHours, parse_hours
 
 if TYPE_CHECKING:
     from workers.models import ServedModel

@@ -12,7 +12,7 @@ from batches.models import BatchJob
 from batches.segments import Results
 from vllm_batch.lib.conf import conf
 from vllm_batch.lib.logs import work
-from workers import leases, metrics
+from workers import metrics
 from workers.database import (
     AWAY,
     REFUSED,
@@ -21,8 +21,9 @@ from workers.database import (
     disconnect,
     patiently,
 )
-from workers.pace import Pace
-from workers.reading import ChunkInHand
+from workers.running import leases
+from workers.running.pace import Pace
+from workers.running.reading import ChunkInHand
 
 logger = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 from collections import OrderedDict, defaultdict
 
 from batches.outcomes import Outcome
-from workers.reading import Request
+from workers.running.reading import Request
 
 Key = tuple[str, str, bytes]
 KEPT_BYTES = 1 << 25

@@ -18,10 +18,10 @@ from batches.models.batch import BatchQuerySet
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
 from workers.hosts import host_name
-from workers.hours import Hours
 from workers.models import Heartbeat, ServedModel
-from workers.policy import Demand, Due, Place
-from workers.run_hours import hours_of, zone
+from workers.scheduling.hours import Hours
+from workers.scheduling.policy import Demand, Due, Place
+from workers.scheduling.run_hours import hours_of, zone
 from workers.status import SILENCE
 
 # Estimates are wrong: work is taken for this many times what it seems to be.

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from vllm_batch.lib.conf import conf
-from workers import metrics, model_actions, room
-from workers.arguments import arguments_of, keep_template
+from workers import metrics
 from workers.database import DatabaseThread
 from workers.engines import engine_names, make_engine
 from workers.engines.base import Engine, EngineError, EngineStartFailed
 from workers.models import ServedModel
+from workers.served import model_actions
+from workers.served.arguments import arguments_of, keep_template
+from workers.slots import room
 
 logger = logging.getLogger(__name__)
 

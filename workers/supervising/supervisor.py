@@ -26,17 +26,17 @@ from batches.sweeping import (
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
 from vllm_batch.lib.logs import WORKER
-from workers import family
 from workers.database import disconnect, fresh, patiently
 from workers.devices import device_environment, gpu_count
-from workers.exporter import Exporter
-from workers.gpu_owner import GpuOwner
 from workers.hosts import gpu_name
-from workers.lifeline import adopt_orphans
-from workers.processes import Cluster, end_orphans
-from workers.slot import DRAIN_FD, PRELOAD
-from workers.slot_lock import slot_lock
-from workers.symptoms import STALL_SECONDS, Symptoms, has_beat, symptoms_of
+from workers.slots.slot import DRAIN_FD, PRELOAD
+from workers.supervising import family
+from workers.supervising.exporter import Exporter
+from workers.supervising.gpu_owner import GpuOwner
+from workers.supervising.lifeline import adopt_orphans
+from workers.supervising.processes import Cluster, end_orphans
+from workers.supervising.slot_lock import slot_lock
+from workers.supervising.symptoms import STALL_SECONDS, Symptoms, has_beat, symptoms_of
 
 logger = logging.getLogger(__name__)
 

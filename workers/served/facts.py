@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from workers.arguments import arguments_of, template_folder
 from workers.models import ServedModel
+from workers.served.arguments import arguments_of, template_folder
 
 # Arguments with a fact of their own, what no answer depends on, and secrets.
 _APART = (

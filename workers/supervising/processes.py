@@ -11,9 +11,9 @@ from pathlib import Path
 
 from vllm_batch.lib.conf import conf
 from vllm_batch.lib.logs import FORMAT
-from workers import family
-from workers.keeper import DRAIN
 from workers.metrics import RESTARTS
+from workers.supervising import family
+from workers.supervising.keeper import DRAIN
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ LONGEST_PAUSE_SECONDS = 30.0
 _ROOT = str(Path(__file__).resolve().parents[1])
 _KEEPER = (
     "import sys; sys.path.insert(0, sys.argv.pop(1));"
-    " from workers.keeper import main; sys.exit(main())"
+    " from workers.supervising.keeper import main; sys.exit(main())"
 )
 
 

@@ -12,8 +12,8 @@ from vllm_batch import __version__
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.errors import Conflict
 from workers.engines.base import Engine
-from workers.facts import facts, weights_of
 from workers.models import Heartbeat
+from workers.served.facts import facts, weights_of
 
 SEEDS = (
     "A line draws with the `seed` in its body; without one, only temperature 0 is"

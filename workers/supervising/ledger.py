@@ -11,10 +11,10 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from workers import family
-from workers.family import Member
+from workers.supervising import family
+from workers.supervising.family import Member
 
-logger = logging.getLogger("workers.ledger")
+logger = logging.getLogger("workers.supervising.ledger")
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _WAIT_SECONDS = 0.02

@@ -9,7 +9,7 @@ import ctypes
 import os
 import signal
 
-from workers.births import announce
+from workers.supervising.births import announce
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36

@@ -8,11 +8,11 @@ from typing import Any
 from django.db.models.functions import Now
 
 from vllm_batch.lib.conf import conf
-from workers import leases
 from workers.database import AWAY, disconnect, fresh
 from workers.gpu.watch import CardWatch
 from workers.hosts import host_name
 from workers.models import Heartbeat
+from workers.running import leases
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from batches.counting import Count, Uncountable
-from workers.prompts import Chat, Prompts, parse_prompts
+from workers.served.prompts import Chat, Prompts, parse_prompts
 
 logger = logging.getLogger(__name__)
 

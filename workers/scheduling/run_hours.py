@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from vllm_batch.lib.conf import conf
-from workers.hours import BadHours, Hours, parse_hours
+from workers.scheduling.hours import BadHours, Hours, parse_hours
 
 
 def zone() -> tzinfo:

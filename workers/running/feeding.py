@@ -1,8 +1,8 @@
 """Keep the runner's queue filled, from several batches in turn.
 
 Chunks of several waiting batches are open at the same time and a few lines of each are
-taken in turn (workers/turns.py), so that ten lines behind fifty thousand do not wait.
-Chunks of one batch follow each other without a pause.
+taken in turn (workers/running/turns.py), so that ten lines behind fifty thousand do not
+wait. Chunks of one batch follow each other without a pause.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from batches.models import Chunk
 from batches.stored import find_lost
 from vllm_batch.lib.errors import StorageAway
 from vllm_batch.lib.logs import work
-from workers import leases
 from workers.database import DatabaseThread
-from workers.pausing import Pausing
-from workers.reading import ChunkInHand, Request, in_hand, requests_of
-from workers.turns import Source, Turns
+from workers.running import leases
+from workers.running.reading import ChunkInHand, Request, in_hand, requests_of
+from workers.running.turns import Source, Turns
+from workers.slots.pausing import Pausing
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 
 from batches.models import Chunk
 from workers.engines.base import EngineDead
-from workers.reading import Request
+from workers.running.reading import Request
 
 # A chunk whose holder vanished is run in parts of this many lines, then line by line.
 CAREFUL_LINES = 32

@@ -16,21 +16,21 @@ from batches.exceptions import Fenced
 from batches.models import Chunk
 from batches.outcomes import Outcome
 from vllm_batch.lib.conf import conf
-from workers import healing, leases
 from workers.database import DatabaseThread
 from workers.engines.base import Engine, EngineDead
-from workers.feeding import Feeder
-from workers.flight import Flights, Rebuild
-from workers.folding import Folding
 from workers.gpu.watch import CardWatch
-from workers.healing import Part
-from workers.logbook import Logbook
-from workers.pace import Pace
-from workers.pausing import Pausing
-from workers.pulse import Pulse
-from workers.reading import ChunkInHand, Request
-from workers.window import Window
-from workers.writer import Writer
+from workers.running import healing, leases
+from workers.running.feeding import Feeder
+from workers.running.flight import Flights, Rebuild
+from workers.running.folding import Folding
+from workers.running.healing import Part
+from workers.running.logbook import Logbook
+from workers.running.pace import Pace
+from workers.running.reading import ChunkInHand, Request
+from workers.running.window import Window
+from workers.running.writer import Writer
+from workers.slots.pausing import Pausing
+from workers.slots.pulse import Pulse
 
 logger = logging.getLogger(__name__)
 

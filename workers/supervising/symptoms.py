@@ -8,7 +8,7 @@ from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
 from workers.hosts import host_name
 from workers.models import Heartbeat
-from workers.names import bases
+from workers.served.names import bases
 
 # A queue that wakes nobody for this long is wedged (reliability §2.2).
 STALL_SECONDS = 30.0

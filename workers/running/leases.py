@@ -15,7 +15,7 @@ from batches.models.chunk import ChunkQuerySet
 from batches.segments import Claim
 from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
-from workers.names import names_on
+from workers.served.names import names_on
 
 # Of so many batches a chunk is tried, should others be faster.
 MOST_BATCHES = 4

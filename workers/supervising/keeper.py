@@ -22,13 +22,13 @@ from contextlib import suppress
 from types import FrameType
 
 from vllm_batch.lib.logs import log_without_django
-from workers import family
-from workers.births import BIRTHS, Birth, Births
-from workers.family import Member
-from workers.ledger import Ledger
-from workers.lifeline import adopt_orphans, make_ticket
+from workers.supervising import family
+from workers.supervising.births import BIRTHS, Birth, Births
+from workers.supervising.family import Member
+from workers.supervising.ledger import Ledger
+from workers.supervising.lifeline import adopt_orphans, make_ticket
 
-logger = logging.getLogger("workers.keeper")
+logger = logging.getLogger("workers.supervising.keeper")
 
 DRAIN = b"d"
 TICKET = "RUNWORKER_TICKET"

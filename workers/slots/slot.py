@@ -16,8 +16,6 @@ from django.conf import settings
 from batches.actions import ring_workers
 from vllm_batch.lib.conf import conf
 from vllm_batch.lib.ids import new_id
-from workers import model_actions
-from workers.choosing import Chooser
 from workers.database import AWAY, DatabaseThread
 from workers.engines.base import (
     Engine,
@@ -27,11 +25,13 @@ from workers.engines.base import (
 )
 from workers.hosts import gpu_name
 from workers.models import Heartbeat, ServedModel
-from workers.pausing import until_fit, watch_card
-from workers.policy import Turn
-from workers.pulse import Pulse
-from workers.runner import Runner
-from workers.swapping import Garage
+from workers.running.runner import Runner
+from workers.scheduling.choosing import Chooser
+from workers.scheduling.policy import Turn
+from workers.served import model_actions
+from workers.slots.pausing import until_fit, watch_card
+from workers.slots.pulse import Pulse
+from workers.slots.swapping import Garage
 
 logger = logging.getLogger(__name__)
 

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 from files import reserve
 from vllm_batch.lib.conf import conf
 from workers.engines.base import EngineDead
-from workers.flight import Flights
 from workers.gpu.policy import State
 from workers.gpu.watch import CardWatch
 from workers.hosts import host_name
 from workers.models import Heartbeat
-from workers.pulse import Pulse
+from workers.running.flight import Flights
+from workers.slots.pulse import Pulse
 
 LOOK_SECONDS, FIT_SECONDS = 1.0, 0.2
 

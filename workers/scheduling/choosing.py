@@ -7,9 +7,9 @@ from math import inf
 from django.utils import timezone
 
 from vllm_batch.lib.conf import conf
-from workers.demand import Asker, View, look
-from workers.policy import Terms, Turn, choose, urgent_until
-from workers.run_hours import zone
+from workers.scheduling.demand import Asker, View, look
+from workers.scheduling.policy import Terms, Turn, choose, urgent_until
+from workers.scheduling.run_hours import zone
 
 # Kept free before each deadline, beside the time for lines in flight to end.
 MARGIN_SECONDS = 60.0

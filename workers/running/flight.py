@@ -10,17 +10,17 @@ from batches.outcomes import Outcome
 from vllm_batch.lib.conf import conf
 from vllm_batch.lib.logs import work
 from workers import metrics
-from workers.asking import ask
 from workers.engines.base import (
     Engine,
     EngineDead,
     EngineStartFailed,
     EngineUnreachable,
 )
-from workers.healing import Part
-from workers.least_request import least_request
-from workers.pulse import Pulse
-from workers.reading import ChunkInHand, Request
+from workers.running.asking import ask
+from workers.running.healing import Part
+from workers.running.least_request import least_request
+from workers.running.reading import ChunkInHand, Request
+from workers.slots.pulse import Pulse
 
 logger = logging.getLogger(__name__)
 

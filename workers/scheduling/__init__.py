@@ -1,0 +1,1 @@
+"""Which model a slot serves next, and when: the policy and what it is asked with."""

@@ -1,0 +1,1 @@
+"""What a served model is: its names, arguments, faults, files and tokenizer."""

@@ -1,0 +1,1 @@
+"""Watching a GPU slot from outside: its processes, their start, death and restart."""
