@@ -109,8 +109,8 @@ class Feeder:
         chunk = await self._claim_newcomers(now)
         if chunk is None and len(self._turns) < MOST_SOURCES:
             # Another batch than those open or served last, if there is one.
-            besides = {source.held.claim.batch_id for source in self._turns}
-            chunk = await self._claim(besides | {self._last_batch})
+            besides = self._turns.batches | {self._last_batch}
+            chunk = await self._claim(besides)
         if chunk is not None:
             self._next_look = 0.0  # there may be more of them
         elif not self._turns:
@@ -123,8 +123,9 @@ class Feeder:
 
         Mostly there is not, and to find that out by claiming takes several statements.
         """
-        opened = {source.held.claim.batch_id for source in self._turns}
-        return await self._thread.patiently(leases.is_waiting, self._model, opened)
+        return await self._thread.patiently(
+            leases.is_waiting, self._model, self._turns.batches
+        )
 
     async def _claim_newcomers(self, now: float) -> Chunk | None:
         """Claim a chunk of a project that has none open, however many others have."""

@@ -46,6 +46,11 @@ class Turns:
         """The projects with an open chunk."""
         return {source.project for source in self._sources}
 
+    @property
+    def batches(self) -> set[str]:
+        """The batches with an open chunk."""
+        return {source.held.claim.batch_id for source in self._sources}
+
     def add(self, source: Source) -> None:
         """Let a chunk take part; one that had its turn goes to the end."""
         if source.project not in self.projects:
