@@ -1,6 +1,8 @@
 """Rate limits: 429 in the envelope, by key and by address, with the way out of it."""
 
+import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -35,8 +37,13 @@ def limited(response: Any, by: str) -> None:
 
 
 @pytest.fixture
-def limit(configure: Callable[..., None]) -> Callable[..., None]:
-    """A function that sets rates: `batches_per_key=2`."""
+def limit(
+    configure: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., None]:
+    """A function that sets rates: `batches_per_key=2`. No window ends meanwhile."""
+    now = time.time()
+    clock = SimpleNamespace(time=lambda: now)
+    monkeypatch.setattr("django_ratelimit.core.time", clock)
 
     def apply(**rates: int) -> None:
         configure(**{f"RATE_{name.upper()}": rate for name, rate in rates.items()})
