@@ -13,8 +13,8 @@ from accounts.models import Membership, Project
 from curation.models import AuditEvent, DatasetVersion, Item, Queue
 from tests.curation.answered import ended, handled, queue, two_models
 from tests.curation.audit.log import ADMIN, permitted, said, signed_in
+from tests.curation.datasets.ordering import order, run_queue
 from tests.curation.datasets.reviewed import freeze, reviewed
-from tests.curation.datasets.test_admin import order, run_queue
 from tests.curation.review.desk import make_person, make_queue, make_task
 from tests.factories import jsonl, line, make_file, make_model, make_project
 

@@ -4,50 +4,31 @@ import io
 import json
 import re
 import zipfile
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
-from django_q.models import OrmQ
 
 from accounts.models import Membership
-from curation.datasets.artifacts import sweep_artifacts
-from curation.datasets.tasks import make_artifact
 from curation.models import (
     Artifact,
     Dataset,
     DatasetMember,
     DatasetVersion,
-    Item,
 )
 from files.models import batch_storage
 from tests.curation.datasets.exporting import dataset
+from tests.curation.datasets.ordering import ADMIN, order, run_queue
 from tests.curation.datasets.reviewed import freeze, reviewed, won
 from tests.curation.review.desk import Desk, make_person
-from vllm_batch.lib.clock import database_now
 
 pytestmark = pytest.mark.django_db
-ADMIN = "/admin/vllm_curation/"
 
 
 def act(client: Client, model: str, action: str, *rows: Any) -> Any:
     form = {"action": action, "_selected_action": [row.pk for row in rows]}
     return client.post(f"{ADMIN}{model}/", form, follow=True)
-
-
-def order(client: Client, version: DatasetVersion, profile: str, **form: Any) -> Any:
-    url = f"{ADMIN}datasetversion/{version.pk}/export/"
-    return client.post(url, {"profile": profile, **form}, follow=True)
-
-
-def run_queue() -> None:
-    """Run what is in the ops queue, as its worker does."""
-    for row in list(OrmQ.objects.all()):
-        if row.func() == "curation.datasets.tasks.make_artifact":
-            make_artifact(*row.task["args"])
-        row.delete()
 
 
 def lead(project: Any = None, role: str = "lead") -> Client:
@@ -221,92 +202,6 @@ def test_other_options_make_it_anew_and_drop_the_old_file(admin_client):
     assert after.state == "ready" and after.path != before.path
     assert not batch_storage().exists(before.path)
     assert after.sha256 != before.sha256 or after.bytes == before.bytes
-
-
-def test_a_failed_export_says_why_and_can_be_asked_for_again(admin_client):
-    version = dataset("dpo", "only one?")
-
-    order(admin_client, version, "openai-dpo")
-    run_queue()
-
-    failed = Artifact.objects.get()
-    page = admin_client.get(f"{ADMIN}artifact/{failed.pk}/change/").content.decode()
-    assert failed.state == "failed" and "wants 10 rows; there are 1" in failed.error
-    assert "wants 10 rows; there are 1" in page
-    order(admin_client, version, "openai-dpo")
-    assert Artifact.objects.get().state == "waiting"
-
-
-def test_a_leak_that_came_later_fails_the_export(admin_client):
-    version = dataset("dpo", "one?", "two?")
-    Item.objects.update(split_lock="gold")
-
-    order(admin_client, version, "trl-dpo")
-    run_queue()
-
-    assert "Near-duplicates" in Artifact.objects.get().error
-
-
-def test_a_task_that_runs_twice_makes_it_once(admin_client):
-    version = dataset("dpo")
-    order(admin_client, version, "trl-dpo")
-    run_queue()
-    ready = Artifact.objects.get()
-
-    make_artifact(ready.pk)
-
-    assert Artifact.objects.get().attempts == 1
-
-
-def test_nobody_takes_an_export_that_somebody_makes():
-    version = dataset("dpo")
-    held = Artifact.objects.create(
-        version=version, profile="trl-dpo", state="running", attempts=1,
-        lease_expires_at=database_now() + timedelta(seconds=60),
-    )  # fmt: skip
-
-    make_artifact(held.pk)
-    sweep_artifacts()
-
-    assert Artifact.objects.get().state == "running" and not OrmQ.objects.exists()
-
-
-def test_an_export_whose_maker_died_is_made_by_the_next_one():
-    version = dataset("dpo")
-    Artifact.objects.create(
-        version=version, profile="trl-dpo", state="running", attempts=1, rows=3,
-        path="artifacts/half.zip",
-        lease_expires_at=database_now() - timedelta(seconds=1),
-    )  # fmt: skip
-
-    sweep_artifacts()
-    run_queue()
-
-    made = Artifact.objects.get()
-    assert (made.state, made.attempts, made.rows) == ("ready", 2, 16)
-
-
-def test_an_export_that_breaks_off_again_and_again_fails():
-    version = dataset("dpo")
-    stuck = Artifact.objects.create(
-        version=version, profile="trl-dpo", state="running", attempts=3
-    )
-
-    make_artifact(stuck.pk)
-
-    assert "Broken off 3 times" in Artifact.objects.get().error
-
-
-def test_a_full_disk_is_waited_for(settings, tmp_path):
-    version = dataset("dpo")
-    row = Artifact.objects.create(version=version, profile="trl-dpo")
-    in_the_way = tmp_path / "no folder"
-    in_the_way.write_text("")
-    settings.FILE_UPLOAD_TEMP_DIR = in_the_way
-
-    make_artifact(row.pk)
-
-    assert Artifact.objects.get().state == "running"
 
 
 def test_another_projects_lead_sees_and_downloads_nothing(admin_client):
