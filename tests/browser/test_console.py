@@ -22,8 +22,8 @@ from tests.factories import (
     make_project,
     make_running_batch,
 )
-from tests.workers.running import end
-from tests.workers.running import run as run_engine
+from tests.workers.runs import end
+from tests.workers.runs import run as run_engine
 from workers.engines.stub import StubEngine
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

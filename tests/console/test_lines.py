@@ -17,7 +17,7 @@ from monitoring.console.lines.browsing import Query, look
 from tests.batches.ending import GOOD, LIMITED, commit, end, make_ended, run
 from tests.console.people import cast, page_of, read
 from tests.factories import line, lines, make_batch, make_model, make_running_batch
-from tests.workers.running import run as run_engine
+from tests.workers.runs import run as run_engine
 from workers.engines.stub import StubEngine
 
 pytestmark = pytest.mark.django_db

@@ -16,7 +16,7 @@ from files.models import File
 from tests.batches.ending import content
 from tests.curation.answered import counts, handled
 from tests.factories import jsonl, line, make_file, make_model, make_project
-from tests.workers.running import run as run_engine
+from tests.workers.runs import run as run_engine
 from workers.engines.stub import StubEngine
 
 ADD = "/admin/vllm_curation/comparison/add/"

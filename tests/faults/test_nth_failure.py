@@ -20,7 +20,7 @@ from files import storage as storage_module
 from tests.factories import lines, make_batch, make_model
 from tests.fixtures import configure, quick_passwords, storage
 from tests.rig.rig import scale
-from tests.workers.running import run, union
+from tests.workers.runs import run, union
 from workers.engines.stub import StubEngine
 
 __all__ = ["configure", "quick_passwords", "storage"]

@@ -13,7 +13,7 @@ from tests.monitoring.test_files import DASHBOARDS, panels
 from tests.rig.ports import free_port
 from tests.rig.prometheus import Prometheus, find_program
 from tests.rig.stack import Stack
-from tests.workers.test_real_vllm import MODEL
+from tests.workers.engines.test_real_vllm import MODEL
 
 pytestmark = [
     pytest.mark.vllm,

@@ -66,7 +66,7 @@ class Engine(ABC):
     """Anything that answers an OpenAI POST.
 
     To add one: copy the nearest engine, write `start`, `post` and `stop`, name the
-    class in `settings.ENGINES`, and run `tests/workers/test_engine_contract.py` on it.
+    class in `settings.ENGINES`, and run `test_engine_contract.py` of its tests on it.
     An engine belongs to one event loop and serves one model. The runner calls `post`
     from up to `concurrency × 2` coroutines at once; cancelling such a coroutine must
     abort its request.

@@ -2,7 +2,7 @@
 
 After vLLM 0.32's `vllm/v1/core/kv_cache_utils.py`: layers that look equally far back
 form groups of one size, each group has a block table of its own, and all draw blocks of
-one size from one pool. `tests/workers/test_plan_real.py` holds it to the engine.
+one size from one pool. `tests/workers/memory/test_plan_real.py` holds it to the engine.
 """
 
 from collections import Counter

@@ -11,7 +11,7 @@ from curation.models import Queue, Rerun
 from tests.batches.ending import content, end
 from tests.curation.answered import handled
 from tests.curation.review.desk import make_person
-from tests.workers.running import run
+from tests.workers.runs import run
 from workers.engines.stub import StubEngine
 
 

@@ -13,7 +13,7 @@ from tests.factories import line, make_running_batch
 from tests.workers.endpoints.conftest import StartStub
 from tests.workers.endpoints.servers import StubProcess, until
 from tests.workers.endpoints.test_discovery import named_fleet
-from tests.workers.running import end, in_thread, make_runner, records, union
+from tests.workers.runs import end, in_thread, make_runner, records, union
 from tests.workers.servers import http_engine
 from workers.engines.base import Engine
 from workers.running import feeding

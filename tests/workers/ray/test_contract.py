@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from tests.workers.engines.test_engine_contract import *  # noqa: F403
 from tests.workers.ray.nodes import Nodes
 from tests.workers.ray.telling import ray_engine
 from tests.workers.servers import EngineMaker
-from tests.workers.test_engine_contract import *  # noqa: F403
 from workers.engines.base import Engine
 
 

@@ -15,8 +15,8 @@ from batches.models import FailedRequest
 from tests.factories import line, make_running_batch
 from tests.workers.ray.nodes import Nodes
 from tests.workers.ray.telling import SECONDS, count, ray_engine, told
-from tests.workers.running import end, records, run, union
-from tests.workers.test_healing import crashed, good
+from tests.workers.running.test_healing import crashed, good
+from tests.workers.runs import end, records, run, union
 from workers.engines.base import EngineDead
 from workers.running import feeding
 from workers.running import runner as runner_module
@@ -165,7 +165,7 @@ def test_replicas_that_die_of_anything_are_no_lines_fault(nodes: Nodes):
 
 def test_cancelling_a_batch_aborts_its_lines(nodes: Nodes, tmp_path: Path):
     from batches.actions import cancel
-    from tests.workers.running import in_thread, make_runner
+    from tests.workers.runs import in_thread, make_runner
 
     items = [line(f"l{n}", f"SLEEP 600 {n}") for n in range(30)]
     batch = make_running_batch(*items)

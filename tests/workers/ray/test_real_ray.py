@@ -13,8 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.conformance.client import Api, answer
 from tests.rig.ports import free_port
 from tests.rig.stack import Stack
+from tests.workers.engines.test_real_vllm import tiny
 from tests.workers.ray.telling import is_alive, ray_engine
-from tests.workers.test_real_vllm import tiny
 from workers.engines.base import EngineStartFailed
 from workers.supervising import family
 
