@@ -85,8 +85,8 @@ def saboteur(
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch, configure: Callable[..., None]) -> None:
     """Let nothing wait long."""
-    for name in ("database", "writer"):
-        monkeypatch.setattr(f"workers.{name}.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("workers.database.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("workers.running.writer.RETRY_SECONDS", 0.01)
     monkeypatch.setattr("workers.running.feeding.LINGER_SECONDS", 0.02)
     monkeypatch.setattr("workers.running.feeding.POLL_SECONDS", 0.02)
     configure(WORKER_SEGMENT_SECONDS=0.02, BATCH_CHUNK_LINES=10)
