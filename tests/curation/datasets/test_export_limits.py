@@ -21,11 +21,6 @@ from tests.curation.review.desk import Desk, make_queue, make_task
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "out"
-
-
 def invalid(kind: str, prompt: Any, output: Any = None, text: str = "good") -> None:
     """Freeze a dataset of one row that no consumer takes."""
     permit()

@@ -23,11 +23,6 @@ PROFILES = [
 ]
 
 
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "out"
-
-
 @pytest.mark.parametrize(("profile", "kind"), PROFILES)
 def test_every_exporter_keeps_the_contract(profile, kind, tmp_path):
     # So many that chance leaves each part as large as its consumer wants.

@@ -3,16 +3,13 @@
 import hashlib
 import importlib.util
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.rig.process import ROOT
+from tests.workers.engines.probing import probe
 from tests.workers.engines.vllm_details_probe import TEMPLATE
 
 pytestmark = [
@@ -31,31 +28,8 @@ def reports(
     """The probe's answers, from one engine in a process of its own."""
     folder: Path = tmp_path_factory.mktemp("model")
     shutil.copytree(tiny_model, folder / "tiny")  # an adapter is written beside it
-    own = {
-        "VLLM_CPU_KVCACHE_SPACE": "1",
-        "HF_HUB_OFFLINE": "1",
-        "DATA_DIR": str(folder / "data"),
-        "DATABASE_URL": "",
-    }
-    ended = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "tests.workers.engines.vllm_details_probe",
-            str(folder / "tiny"),
-        ],
-        cwd=ROOT,
-        env={**os.environ, **own},
-        capture_output=True,
-        text=True,
-    )
-    assert ended.returncode == 0, ended.stderr[-3000:]
-    rows = [
-        json.loads(text.removeprefix("PROBE "))
-        for text in ended.stdout.splitlines()
-        if text.startswith("PROBE ")
-    ]
-    return {row["name"]: row for row in rows}
+    own = {"DATA_DIR": str(folder / "data"), "DATABASE_URL": ""}
+    return probe("vllm_details_probe", folder / "tiny", **own)
 
 
 def test_base_and_adapter_answer_each_in_its_own_way(reports: dict[str, Any]):

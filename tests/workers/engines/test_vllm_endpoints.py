@@ -1,17 +1,13 @@
 """vLLM's endpoint functions answer what its whole app answers."""
 
 import importlib.util
-import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.rig.process import ROOT
+from tests.workers.engines.probing import probe
 
 pytestmark = [
     pytest.mark.vllm,
@@ -28,25 +24,7 @@ FAULTY = {"other model", "wrong type", "out of range", "too long", "not an objec
 @pytest.fixture(scope="module")
 def reports(tiny_model: Path) -> dict[str, Any]:
     """Each request's answers, both ways, from one engine in a process of its own."""
-    ended = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "tests.workers.engines.vllm_answers_probe",
-            str(tiny_model),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert ended.returncode == 0, ended.stderr[-3000:]
-    rows = [
-        json.loads(text.removeprefix("PROBE "))
-        for text in ended.stdout.splitlines()
-        if text.startswith("PROBE ")
-    ]
-    return {row["name"]: row for row in rows}
+    return probe("vllm_answers_probe", tiny_model)
 
 
 def test_every_answer_is_the_apps_own(reports: dict[str, Any]):

@@ -15,6 +15,7 @@ from batches.models import BatchJob, Chunk
 from tests.factories import lines, make_model, make_running_batch
 from tests.workers.gpu.fake_driver import GIB, FakeCard, FakeDriver, install
 from tests.workers.runs import end, in_thread, union
+from tests.workers.warm_slots import OpenSlot, opening
 from vllm_batch.lib.clock import database_now
 from workers.database import disconnect
 from workers.engines.base import Answer
@@ -88,17 +89,10 @@ def driver(
 
 
 @pytest.fixture
-def open_slot() -> Iterator[Callable[..., Slot]]:
+def open_slot() -> Iterator[OpenSlot]:
     """A function that opens a slot, which is closed at the end."""
-    slots: list[Slot] = []
-
-    def open_slot(**options: Any) -> Slot:
-        slots.append(Slot("gpu7", **options))
-        return slots[-1]
-
-    yield open_slot
-    for slot in slots:
-        slot.close()
+    with opening() as open_slot:
+        yield open_slot
 
 
 class Meanwhile(threading.Thread):

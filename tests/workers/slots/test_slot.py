@@ -1,7 +1,6 @@
 """A GPU slot: one engine at a time, kept warm, told about in the heartbeat."""
 
 import os
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,14 +10,13 @@ from django.utils import timezone
 from batches.models import BatchJob
 from tests.factories import lines, make_model, make_running_batch
 from tests.workers.runs import end
+from tests.workers.warm_slots import open_slot
 from workers.engines.base import Answer, EngineDead, EngineStartFailed
 from workers.engines.stub import StubEngine
 from workers.models import Heartbeat
-from workers.running import feeding
 from workers.scheduling.policy import CLOSED
-from workers.slots import slot as slot_module
-from workers.slots.slot import Slot
 
+__all__ = ["open_slot"]
 pytestmark = pytest.mark.django_db(transaction=True)
 events: list[str] = []
 
@@ -44,29 +42,11 @@ class Noted(StubEngine):
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch, configure: Any, settings: Any) -> None:
-    """Do not linger; use the engine above."""
+def noted(settings: Any) -> None:
+    """Use the engine above."""
     events.clear()
-    monkeypatch.setattr(feeding, "LINGER_SECONDS", 0.0)
-    monkeypatch.setattr(feeding, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr(slot_module, "LOOK_SECONDS", 0.01)
-    configure(WORKER_SEGMENT_SECONDS=0.02)
     name = f"{__name__}.Noted"
     settings.ENGINES = {**django_settings.ENGINES, "noted": name}
-
-
-@pytest.fixture
-def open_slot() -> Iterator[Callable[..., Slot]]:
-    """A function that opens a slot, which is closed at the end."""
-    slots: list[Slot] = []
-
-    def open_slot(**options: Any) -> Slot:
-        slots.append(Slot("gpu7", **options))
-        return slots[-1]
-
-    yield open_slot
-    for slot in slots:
-        slot.close()
 
 
 def statuses() -> list[str]:
