@@ -7,6 +7,7 @@ claimed again was killed: from outside, or by one of the chunk's lines.
 from datetime import timedelta
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Case, F, QuerySet, When
 from django.db.models.functions import Now
 
@@ -32,19 +33,32 @@ MOST_PROBES = 2
 def claim_next(owner: str, seconds: int, candidates: QuerySet[Chunk]) -> Chunk | None:
     """Lease the first candidate nobody was faster at, or return None."""
     for chunk in candidates.select_related("batch")[:8]:
-        changed = Chunk.objects.filter(pk=chunk.pk, fence=chunk.fence).update(
-            fence=F("fence") + 1,
-            lease_owner=owner,
-            lease_expires_at=Now() + timedelta(seconds=seconds),
-            claimed_results=F("completed") + F("failed"),
-            **_suspicion(chunk, owner),
-        )
-        if changed:
+        if _take(chunk, owner, seconds):
             note_claim(chunk, owner)
             fault("chunk.claimed")
             chunk.refresh_from_db(fields=CLAIMED_FIELDS)
             return chunk
     return None
+
+
+@transaction.atomic
+def _take(chunk: Chunk, owner: str, seconds: int) -> bool:
+    """Lease a chunk unless it changed since it was read, or its row is locked.
+
+    A holder that froze while it wrote has the row locked. To wait for it could use up
+    the lease before it begins: it counts from the statement's start.
+    """
+    rows = Chunk.objects.filter(pk=chunk.pk, fence=chunk.fence)
+    if not rows.select_for_update(skip_locked=True).values_list("pk"):
+        return False
+    rows.update(
+        fence=F("fence") + 1,
+        lease_owner=owner,
+        lease_expires_at=Now() + timedelta(seconds=seconds),
+        claimed_results=F("completed") + F("failed"),
+        **_suspicion(chunk, owner),
+    )
+    return True
 
 
 def _suspicion(chunk: Chunk, owner: str) -> dict[str, Any]:

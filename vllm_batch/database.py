@@ -94,6 +94,8 @@ def _orders(environment: Environment) -> list[str]:
         }
     if seconds := environment.DATABASE_STATEMENT_SECONDS:
         orders["statement_timeout"] = f"{seconds}s"
+    if seconds := environment.DATABASE_IDLE_SECONDS:
+        orders["idle_in_transaction_session_timeout"] = f"{seconds}s"
     return [f"-c {name}={value}" for name, value in orders.items()]
 
 

@@ -87,6 +87,11 @@ class Environment(
         ge=0,
         description="Longest statement in web processes (PostgreSQL). 0: no limit.",
     )
+    DATABASE_IDLE_SECONDS: int = Field(
+        0,
+        ge=0,
+        description="Longest pause inside a transaction (PostgreSQL). 0: no limit.",
+    )
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Lowest level that is logged."
     )

@@ -11,6 +11,7 @@ from django.db import (
     DataError,
     IntegrityError,
     InterfaceError,
+    InternalError,
     OperationalError,
     close_old_connections,
     connection,
@@ -19,8 +20,9 @@ from django.db import (
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
-# What a database says that is away or restarts; anything else is a fault of ours.
-AWAY = (OperationalError, InterfaceError)
+# What a database says that is away or restarts, or that ended a transaction in which
+# nothing was asked for too long (InternalError); anything else is a fault of ours.
+AWAY = (OperationalError, InterfaceError, InternalError)
 # What it says of rows that it will never take.
 REFUSED = (IntegrityError, DataError)
 P = ParamSpec("P")

@@ -59,6 +59,12 @@ def test_what_the_url_says_goes_before():
     assert found["options"].startswith("-c work_mem=8MB -c tcp_")
 
 
+def test_a_pause_in_a_transaction_is_limited_on_request():
+    found = options(DATABASE_IDLE_SECONDS=60)
+
+    assert "-c idle_in_transaction_session_timeout=60s" in found["options"]
+
+
 @pytest.mark.parametrize("has_pool", [True, False])
 def test_without_a_pool_a_thread_keeps_its_connection(has_pool):
     environment = Environment(DATABASE_URL=URL, DATABASE_POOL=has_pool)

@@ -4,6 +4,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +54,49 @@ def test_a_worker_that_wakes_up_late_writes_nothing(rig: Rig, client: Recorder):
 
     client.must_be_good()
     assert rig.worker_log().count("fenced: ") > fenced
+
+
+@pytest.mark.usefixtures("second_worker")
+def test_a_worker_that_freezes_while_it_writes_holds_nobody_up(
+    rig: Rig, client: Recorder
+):
+    """What it wrote last is not committed, and locks rows that others need."""
+    rig.arm("segment.counted", 3, "stop")
+    batch = client.submit(lines("f", 2000, "SLEEP 0.02"))
+    frozen = wait_for_frozen(rig)
+    chunks = chunks_of(rig, batch, frozen)
+
+    while chunks & chunks_of(rig, batch, frozen):
+        assert family.is_there(frozen)
+        time.sleep(0.05)
+    # Nobody had to end it: the supervisor has not yet missed its heartbeat.
+    assert family.is_there(frozen)
+    kill(frozen, signal.SIGCONT)
+    client.finish(batch, 60)
+
+    assert chunks
+    client.must_be_good()
+
+
+def wait_for_frozen(rig: Rig) -> Member:
+    """Return the worker that stopped at a fault point, once one did."""
+    ends_at = time.monotonic() + 30
+    while True:
+        for name in ("worker", "worker-gpu1"):
+            worker = rig.tree_of(name).one("gpu", "worker")
+            stat = Path(f"/proc/{worker.pid}/stat").read_text()
+            if stat.rpartition(")")[2].split()[0] == "T":
+                return worker
+        assert time.monotonic() < ends_at, "no worker stopped"
+        time.sleep(0.05)
+
+
+def chunks_of(rig: Rig, batch: str, worker: Member) -> set[int]:
+    """Return which of a batch's chunks a worker holds."""
+    sql = (
+        f"SELECT index, lease_owner FROM vllm_batches_chunk WHERE batch_id = '{batch}'"
+    )
+    return {index for index, owner in rig.query(sql) if f":{worker.pid}:" in owner}
 
 
 @pytest.mark.usefixtures("second_worker")

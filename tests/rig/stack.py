@@ -121,11 +121,14 @@ class Stack:
         assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def launch(self, name: str, *command: str, **environment: str) -> Process:
-        """Start a process of the stack."""
+    def launch(
+        self, name: str, *command: str, cwd: str = "", **environment: str
+    ) -> Process:
+        """Start a process of the stack, in the site's folder unless told otherwise."""
         log = self.folder / f"{name}.log"
         env = {**self.env, **environment}
-        process = Process(name, list(command), env=env, log=log, cwd=self.site.folder)
+        folder = Path(cwd) if cwd else self.site.folder
+        process = Process(name, list(command), env=env, log=log, cwd=folder)
         self.processes[name] = process.start()
         return process
 
@@ -162,10 +165,11 @@ class Stack:
         self.base_url = address + self.site.api_path
 
     def start_worker(self, slot: str = "gpu0", **environment: str) -> Process:
-        """Start a GPU slot with its ops queue."""
+        """Start a GPU slot with its ops queue, from a folder that is not the site's."""
         name = "worker" if slot == "gpu0" else f"worker-{slot}"
-        command = (PYTHON, "manage.py", "runworker", "--slot", slot)
-        worker = self.launch(name, *command, **environment)
+        manage = str(self.site.folder / "manage.py")
+        command = (PYTHON, manage, "runworker", "--slot", slot)
+        worker = self.launch(name, *command, cwd=str(self.folder), **environment)
         worker.wait_for("working")
         return worker
 

@@ -7,6 +7,7 @@ when the point is passed for the NTH time (`*`: each time), counted over all pro
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -27,6 +28,9 @@ def _strike(plan: Path) -> bool:
         return False
     if action == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    elif action == "stop":
+        # To this thread: it would run on a little if another one got the signal.
+        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
     elif action == "sleep":
         time.sleep(float(details[0]))
     elif action == "raise":

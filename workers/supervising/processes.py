@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 HEALTHY_SECONDS = 10.0
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
-_ROOT = str(Path(__file__).resolve().parents[1])
+_ROOT = str(Path(__file__).resolve().parents[2])
 _KEEPER = (
     "import sys; sys.path.insert(0, sys.argv.pop(1));"
     " from workers.supervising.keeper import main; sys.exit(main())"

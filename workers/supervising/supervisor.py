@@ -59,7 +59,10 @@ class Supervisor:
         self._exporter = Exporter(name)
         shared = {WORKER: name, **self._exporter.environment}
         self._ops = Cluster("ops", folder / f"{name}.ops.json", shared)
-        extra = {"WORKER_SLOT": slot, PRELOAD: preload, **seen, **shared}
+        # A slot that freezes while it writes holds rows that others need; once its
+        # leases have ended it could commit nothing anyhow.
+        longest = {"DATABASE_IDLE_SECONDS": str(conf().WORKER_LEASE_SECONDS)}
+        extra = {"WORKER_SLOT": slot, PRELOAD: preload, **longest, **seen, **shared}
         self._gpu = Cluster("gpu", folder / f"{name}.gpu.json", extra)
         self._clusters = (self._gpu, self._ops)
         self._is_ending = threading.Event()

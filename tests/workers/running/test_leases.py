@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from batches.models import BatchJob, Chunk
 from batches.segments import Claim
@@ -149,8 +150,29 @@ def test_claiming_takes_a_fixed_number_of_queries(django_assert_max_num_queries)
     for _ in range(5):
         make_chunk()
 
-    with django_assert_max_num_queries(5):
+    # Of these, two begin and end the claim's transaction.
+    with django_assert_max_num_queries(8):
         claim()
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="it has no locks of rows")
+@pytest.mark.django_db(transaction=True)
+def test_a_chunk_whose_row_is_locked_is_passed_over():
+    batch = make_batch(status="in_progress", total=2)
+    locked, free = make_chunk(batch), make_chunk(batch)
+    table = Chunk._meta.db_table
+
+    other = connection.copy()
+    other.set_autocommit(False)
+    try:
+        sql = f"SELECT 1 FROM {table} WHERE id = %s FOR UPDATE"
+        other.cursor().execute(sql, [locked.pk])
+        while_locked = [claim(), leases.claim_chunk("bob", "stub")]
+    finally:
+        other.close()
+
+    assert while_locked == [free, None]
+    assert claim() == locked
 
 
 def test_renewing_prolongs_a_live_lease():
