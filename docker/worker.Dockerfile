@@ -49,6 +49,8 @@ COPY curation ./curation
 COPY monitoring ./monitoring
 COPY templates ./templates
 COPY vllm_batch ./vllm_batch
+# Later nobody may write here, and each process would compile all of it.
+RUN python -m compileall -q -j 0 /app
 USER 10001:10001
 VOLUME /data
 EXPOSE 4081

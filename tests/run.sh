@@ -18,7 +18,7 @@ echo "== checks"
 DATABASE_URL='' "$bin/python" manage.py makemigrations --check --dry-run
 
 # Two at a time, a file as a whole: much of a test is waiting for processes.
-parallel="-p tests.rig.parallel -n ${TEST_PROCESSES:-2} --dist loadfile"
+parallel="-p tests.rig.parallel -n ${TEST_PROCESSES:-2} --dist loadfile --no-loadscope-reorder"
 
 echo "== tests on SQLite"
 # Ray's clusters and fleets of endpoints are slow, and do not care for the database.

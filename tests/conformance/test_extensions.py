@@ -181,6 +181,7 @@ def test_an_upload_that_would_fill_the_disk_is_507(api: Api, stack: Stack):
             data={"purpose": "batch"},
             files=file,
             trust_env=False,
+            timeout=60,  # its processes only start
         )
     finally:
         web.stop()

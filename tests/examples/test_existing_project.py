@@ -31,11 +31,17 @@ def shop() -> Iterator[Stack]:
         yield stack
 
 
-@pytest.fixture
-def api(shop: Stack) -> Iterator[Api]:
-    """The API below the shop's path, with a key from the command."""
+@pytest.fixture(scope="module")
+def key(shop: Stack) -> str:
+    """A key from the command."""
     printed = shop.manage("create_api_key", "--project", "shop", "--name", "command")
-    api = Api(shop.base_url, printed.split()[-1])
+    return printed.split()[-1]
+
+
+@pytest.fixture
+def api(shop: Stack, key: str) -> Iterator[Api]:
+    """The API below the shop's path."""
+    api = Api(shop.base_url, key)
     yield api
     api.http.close()
     api.client.close()

@@ -81,6 +81,8 @@ def test_any_bytes_are_a_file_or_a_clear_error(content: bytes):
 
 
 @pytest.mark.conformance
+# Eighty lines of anything: where that is long, there is nothing shorter to show.
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
 @settings(max_examples=3)
 @given(written=st.lists(good_line(), min_size=40, max_size=80))
 def test_the_engine_gets_each_body_as_it_was_written(

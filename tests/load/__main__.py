@@ -46,14 +46,21 @@ def main(arguments: list[str]) -> int:
     load = ", ".join(f"{number:.1f}" for number in os.getloadavg())
     print(f"{os.cpu_count()} processors; load before the start: {load}")
     is_well = True
-    for stage in stages(options):
+    wanted = stages(options)
+    for group in [wanted] if options.together else [[stage] for stage in wanted]:
         with Topology() as topology:
-            print(f"== {stage}", flush=True)
-            figures = asyncio.run(stage.run(topology))
-        print(table(figures), flush=True)
-        is_well &= all(figure.is_good for figure in figures)
+            for stage in group:
+                is_well &= drive(stage, topology)
     print("all is well" if is_well else "a figure is beyond its limit")
     return 0 if is_well else 1
+
+
+def drive(stage: Any, topology: Topology) -> bool:
+    """Run a stage, print its figures, and tell whether all are within their limits."""
+    print(f"== {stage}", flush=True)
+    figures = asyncio.run(stage.run(topology))
+    print(table(figures), flush=True)
+    return all(figure.is_good for figure in figures)
 
 
 def read_options(arguments: list[str]) -> argparse.Namespace:
@@ -61,6 +68,7 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make load", description=__doc__)
     parser.add_argument("stages", nargs="*", help="mixed, slow, uploads: all of them")
     parser.add_argument("--quick", action="store_true", help="a minute and a half")
+    parser.add_argument("--together", action="store_true", help="on one topology")
     parser.add_argument("--clients", type=int, help="mixed clients")
     parser.add_argument("--seconds", type=int, help="how long they work")
     parser.add_argument("--pause", type=float, default=20, help="theirs, on average")
@@ -78,7 +86,10 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
 
 
 def stages(options: argparse.Namespace) -> list[Any]:
-    """Return the wanted stages. Each has a topology of its own: none ages another."""
+    """Return the wanted stages. Each has a topology of its own, unless `--together`.
+
+    So none ages another.
+    """
     # As T30 has them: 500, 500 and 200.
     drips = options.slow * 5 // 12
     found = {

@@ -15,7 +15,7 @@ from tests.topology.nginx import find_nginx
 SMALL = (
     "--clients", "24", "--seconds", "10", "--pause", "1",
     "--slow", "12", "--slow-seconds", "6",
-    "--uploads", "3", "--upload-bytes", "3000000",
+    "--uploads", "3", "--upload-bytes", "3000000", "--together",
 )  # fmt: skip
 # Those that say nothing of speed: this machine may be busy.
 SURE = [

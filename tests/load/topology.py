@@ -86,9 +86,14 @@ class Topology:
                 client.get(f"{self.base_url}/{path}").raise_for_status()
 
     def _harden_database(self) -> None:
+        self._alter_database("SET {} = on")
+        # The server may be one that other tests use, too.
+        self._parts.callback(self._alter_database, "RESET {}")
+
+    def _alter_database(self, order: str) -> None:
         with psycopg.connect(self.stack.server_url, autocommit=True) as connection:
             for name in _AS_IN_PRODUCTION:
-                connection.execute(f"ALTER SYSTEM SET {name} = on")
+                connection.execute(f"ALTER SYSTEM {order.format(name)}")
             connection.execute("SELECT pg_reload_conf()")
 
     @property

@@ -76,7 +76,7 @@ class Run:
         root = self.stack.base_url.removesuffix("/v1")
         worker = f"http://127.0.0.1:{self.worker_port}"
         url = {"api": root, "worker": worker}[of] + "/metrics"
-        answer = httpx.get(url, trust_env=False)
+        answer = httpx.get(url, trust_env=False, timeout=60)
         assert answer.status_code == 200
         return answer.text
 

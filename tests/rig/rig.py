@@ -95,7 +95,7 @@ class Rig:
         return self._calls_before + self._ask_calls()
 
     def _ask_calls(self) -> int:
-        answer = httpx.get(f"{self.stack.stub_url}/_calls", trust_env=False)
+        answer = httpx.get(f"{self.stack.stub_url}/_calls", trust_env=False, timeout=60)
         counts: dict[str, int] = answer.json()
         return sum(counts.values())
 

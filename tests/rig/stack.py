@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import psycopg
 
+from tests.rig import template
 from tests.rig.process import ROOT, Process
 
 PYTHON = sys.executable
@@ -86,21 +87,26 @@ class Stack:
 
     def url_of(self, server: str) -> str:
         """Return the address of this stack's database on a server."""
-        if not server:
-            return ""
-        return urlunsplit(urlsplit(server)._replace(path=f"/{self._database}"))
+        return template.on(server, self._database) if server else ""
 
     def prepare(self) -> None:
-        """Create and migrate the database."""
-        self.create_database()
-        self.manage("migrate", "--noinput")
+        """Create the database with its tables."""
+        if self.server_url and self.site == STAND_ALONE:
+            template.copy(self.server_url, self._name_database(), self.env)
+        else:
+            self.create_database()
+            self.manage("migrate", "--noinput")
 
     def create_database(self) -> None:
         """Create the empty database of this stack, under the name it had if any."""
         if self.server_url:
-            self._database = self._database or f"stack_{uuid.uuid4().hex[:12]}"
+            name = self._name_database()
             with psycopg.connect(self.server_url, autocommit=True) as connection:
-                connection.execute(f"CREATE DATABASE {self._database}")
+                connection.execute(f"CREATE DATABASE {name}")
+
+    def _name_database(self) -> str:
+        self._database = self._database or f"stack_{uuid.uuid4().hex[:12]}"
+        return self._database
 
     def drop_database(self) -> None:
         """Remove it with all that is in it."""

@@ -83,7 +83,7 @@ class Fleet:
 
     def calls(self) -> int:
         """Return how many lines the engine was sent."""
-        answer = httpx.get(f"{self.stack.stub_url}/_calls", trust_env=False)
+        answer = httpx.get(f"{self.stack.stub_url}/_calls", trust_env=False, timeout=60)
         return int(sum(answer.json().values()))
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:

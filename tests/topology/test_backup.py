@@ -6,7 +6,6 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -100,13 +99,20 @@ def site() -> Iterator[Stack]:
         stack.stop()
 
 
-@pytest.fixture
-def backup(site: Stack, tmp_path: Path) -> Any:
-    """A backup with at least one stored file."""
+@pytest.fixture(scope="module")
+def taken(site: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A backup with at least one stored file; nobody changes it."""
+    folder = tmp_path_factory.mktemp("backup") / "b"
     with project(site.base_url, site.new_key()) as api:
         api.up(b"anything\n", name="a.txt", purpose="user_data")
-    site.manage("backup", str(tmp_path / "b"))
-    return tmp_path / "b"
+    site.manage("backup", str(folder))
+    return folder
+
+
+@pytest.fixture
+def backup(taken: Path, tmp_path: Path) -> Path:
+    """A copy of it that a test may change."""
+    return Path(shutil.copytree(taken, tmp_path / "b"))
 
 
 @pytest.fixture
@@ -137,7 +143,6 @@ def test_nothing_is_overwritten(site, empty, backup):
 def test_a_damaged_backup_changes_nothing(empty, backup):
     stored = next((backup / "batch" / "files").rglob("file-*"))
     content = stored.read_bytes()
-    stored.unlink()  # a link: the installation's file is the same one
     stored.write_bytes(content[:-1] + b"!")
 
     said = refusal(empty, "restore", str(backup))
@@ -153,8 +158,8 @@ def test_a_backup_cannot_write_outside_the_storage(empty, backup):
     assert "leads out of the storage" in refusal(empty, "restore", str(backup))
 
 
-def test_only_its_owner_may_read_a_backup(backup):
-    assert os.stat(backup).st_mode & 0o077 == 0
+def test_only_its_owner_may_read_a_backup(taken):
+    assert os.stat(taken).st_mode & 0o077 == 0
 
 
 def test_a_file_that_was_deleted_meanwhile_stays_deleted(site, empty, backup):

@@ -111,13 +111,14 @@ def test_head_tells_the_length_only(large):
     assert (response.headers["content-length"], response.content) == (str(LARGE), b"")
 
 
-def test_nobody_can_ask_for_the_internal_location(deployed, nginx):
-    stored = next(p for p in (deployed.folder / "batch/files").rglob("file-*"))
+def test_nobody_can_ask_for_the_internal_location(deployed, nginx, api):
+    name = f"{api.up(jsonl(line('1'))).id}*"
+    stored = next(p for p in (deployed.folder / "batch/files").rglob(name))
     root = nginx.base_url.removesuffix("/v1")
     path = stored.relative_to(deployed.folder / "batch")
 
     for spelled in (f"{PREFIX}{path}", f"/v1/..{PREFIX}{path}", f"/%5fstored/{path}"):
-        envelope(httpx.get(root + spelled), 404)
+        envelope(httpx.get(root + spelled, timeout=60), 404)
 
 
 def test_a_stranger_gets_nothing_by_the_short_cut(deployed, nginx, large):
@@ -188,14 +189,14 @@ def test_refusals_of_nginx_have_openais_form(api, nginx):
 def test_metrics_are_not_for_the_world(nginx):
     root = nginx.base_url.removesuffix("/v1")
 
-    assert httpx.get(f"{root}/metrics").status_code == 404
-    assert httpx.get(f"{root}/health").status_code == 200
+    assert httpx.get(f"{root}/metrics", timeout=60).status_code == 404
+    assert httpx.get(f"{root}/health", timeout=60).status_code == 200
 
 
 def test_without_a_server_nginx_says_so_in_openais_form(tmp_path):
     nginx = Nginx(tmp_path, "127.0.0.1:9", tmp_path).start()
     try:
-        response = httpx.get(f"{nginx.base_url}/files")
+        response = httpx.get(f"{nginx.base_url}/files", timeout=60)
     finally:
         nginx.stop()
 
