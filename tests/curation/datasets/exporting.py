@@ -8,8 +8,9 @@ from typing import Any
 from django.core.management import call_command
 
 from curation.models import DatasetVersion
-from tests.curation.datasets.reviewed import freeze, permit, won
-from tests.curation.review.desk import Desk, make_queue
+from tests.curation.datasets.decided import decide
+from tests.curation.datasets.reviewed import freeze, permit
+from tests.curation.review.desk import make_person, make_queue
 
 CALL = {
     "id": "c1",
@@ -36,14 +37,25 @@ def dataset(
     """Freeze a dataset of these prompts."""
     permit()
     queue = make_queue(tags=["x"])
-    desk = Desk(queue)
-    for number, prompt in enumerate(prompts or range(16)):
-        if isinstance(prompt, list):
-            prompt = {"messages": prompt}
-        own = [f"{text} {number}" for text in texts] if len(prompts) != 1 else texts
-        name = f"Question {number}?" if isinstance(prompt, int) else prompt
-        won(desk, *own, prompt=name, is_gold=kind == "icl")
+    asked = [
+        (
+            _body(number, prompt),
+            texts if len(prompts) == 1 else [f"{text} {number}" for text in texts],
+        )
+        for number, prompt in enumerate(prompts or range(16))
+    ]
+    decide(queue, make_person(queue.project), asked, is_gold=kind == "icl")
     return freeze(queue, kind, name="set", **options)
+
+
+def _body(number: int, prompt: Any) -> dict[str, Any]:
+    """Return a request's body: of a body, messages, a question, or a number."""
+    if isinstance(prompt, dict):
+        return prompt
+    if isinstance(prompt, list):
+        return {"messages": prompt}
+    text = f"Question {number}?" if isinstance(prompt, int) else prompt
+    return {"messages": [{"role": "user", "content": text}]}
 
 
 def export(profile: str, path: Path, **options: Any) -> str:

@@ -1,16 +1,15 @@
 """The libraries that read the exports accept them: datasets, TRL; OpenAI's checks."""
 
 import importlib.util
-import json
-import os
-import subprocess
-import sys
+import multiprocessing
 from collections import Counter
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from multiprocessing.pool import Pool
 from typing import Any
 
 import pytest
 
+from tests.curation.datasets import trainers
 from tests.curation.datasets.exporting import (
     DIALOGUE,
     TOOLS,
@@ -21,25 +20,28 @@ from tests.curation.datasets.exporting import (
 )
 
 pytestmark = pytest.mark.django_db
-TRAINERS = Path(__file__).parent / "trainers.py"
 
 
-def run_trainers(library: str, *arguments: object) -> Any:
-    """Let the library read an export, in a process of its own."""
-    if importlib.util.find_spec(library) is None:
-        pytest.skip(f"{library} is not installed")
-    environment = {
-        **os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(arguments[1]) + ".home",
-    }  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, TRAINERS, *map(str, arguments)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+@pytest.fixture(scope="module")
+def trainers_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
+    """One process for all: to import the libraries takes far longer than to read."""
+    home = str(tmp_path_factory.mktemp("trainers"))
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1, trainers.begin, [home]) as pool:
+        yield pool
+
+
+@pytest.fixture
+def read_with(trainers_process: Pool) -> Callable[..., Any]:
+    """A function that lets a library read an export, in the process of trainers."""
+
+    def read(library: str, call: Callable[..., Any], *arguments: object) -> Any:
+        if importlib.util.find_spec(library) is None:
+            pytest.skip(f"{library} is not installed")
+        done = trainers_process.apply_async(call, [str(one) for one in arguments])
+        return done.get(timeout=240)
+
+    return read
 
 
 @pytest.mark.parametrize(
@@ -53,11 +55,11 @@ def run_trainers(library: str, *arguments: object) -> Any:
         ("sharegpt", "sft", ["conversations", "system"]),
     ],
 )
-def test_datasets_loads_jsonl(profile, kind, columns, tmp_path):
+def test_datasets_loads_jsonl(profile, kind, columns, tmp_path, read_with):
     dataset(kind, *[DIALOGUE] * 12)
     export(profile, tmp_path / "out.jsonl")
 
-    found = run_trainers("datasets", "jsonl", tmp_path / "out.jsonl")
+    found = read_with("datasets", trainers.jsonl, tmp_path / "out.jsonl")
 
     assert found["columns"] == columns and found["rows"] == (
         24 if kind == "kto" else 12
@@ -66,12 +68,12 @@ def test_datasets_loads_jsonl(profile, kind, columns, tmp_path):
 
 @pytest.mark.parametrize("kind", ["sft", "dpo", "kto"])
 @pytest.mark.parametrize("tools", [False, True])
-def test_datasets_loads_the_folder(kind, tools, tmp_path):
+def test_datasets_loads_the_folder(kind, tools, tmp_path, read_with):
     prompts = [{"messages": WITH_TOOLS, "tools": TOOLS}] if tools else []
     version = dataset(kind, *prompts, *[DIALOGUE] * 12, test_ratio=0.4)
     export("hf", tmp_path / "out")
 
-    found = run_trainers("datasets", "folder", tmp_path / "out", kind)
+    found = read_with("datasets", trainers.folder, tmp_path / "out", kind)
 
     assert found["rows"] == {
         split: version.members.filter(split=split).count()
@@ -80,11 +82,11 @@ def test_datasets_loads_the_folder(kind, tools, tmp_path):
     assert ("tools" in found["columns"]) == tools
 
 
-def test_datasets_loads_csv(tmp_path):
+def test_datasets_loads_csv(tmp_path, read_with):
     dataset("dpo", "=1", "b?")
     export("csv", tmp_path / "out.csv")
 
-    found = run_trainers("datasets", "csv", tmp_path / "out.csv")
+    found = read_with("datasets", trainers.csv, tmp_path / "out.csv")
 
     assert found["rows"] == 2 and found["first"]["prompt"] == "'=1"
 
@@ -99,7 +101,7 @@ def test_datasets_loads_csv(tmp_path):
 )
 @pytest.mark.parametrize("tools", [False, True])
 @pytest.mark.vllm
-def test_trl_formats_the_rows(profile, kind, keys, tools, tmp_path):
+def test_trl_formats_the_rows(profile, kind, keys, tools, tmp_path, read_with):
     if importlib.util.find_spec("transformers") is None:
         pytest.skip("transformers is not installed")
     from demo.make_tiny_model import save_tokenizer
@@ -109,7 +111,7 @@ def test_trl_formats_the_rows(profile, kind, keys, tools, tmp_path):
     dataset(kind, *prompts, *[DIALOGUE] * 2)
     export(profile, tmp_path / "out.jsonl")
 
-    found = run_trainers("trl", "trl", tmp_path / "out.jsonl", tmp_path)
+    found = read_with("trl", trainers.trl, tmp_path / "out.jsonl", tmp_path)
 
     assert found["is_conversational"] and set(keys) <= set(found["keys"])
     answer = rows(tmp_path / "out.jsonl")[-1]
