@@ -16,6 +16,7 @@ __all__ = ["configure", "quick_passwords", "storage"]
 # Playwright runs an event loop in the tests' thread; the tests are not async.
 ASYNC_UNSAFE = "DJANGO_ALLOW_ASYNC_UNSAFE"
 SECONDS = 1000
+QUIET_LOOKS = 6
 
 
 @pytest.fixture(scope="package")
@@ -76,16 +77,18 @@ def sit_down(
 
 
 def wait_until_served() -> None:
-    """Wait for requests of closed pages: the flush that follows would clash."""
+    """Wait for requests of closed pages: the flush that follows would clash.
+
+    What a page sends as it closes may be on its way: one quiet look is not enough.
+    """
     if connection.vendor != "postgresql":
         return
-    ends_at = time.monotonic() + 10
-    while time.monotonic() < ends_at:
+    ends_at, quiet = time.monotonic() + 10, 0
+    while time.monotonic() < ends_at and quiet < QUIET_LOOKS:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT count(*) FROM pg_stat_activity WHERE state <> 'idle'"
                 " AND datname = current_database() AND pid <> pg_backend_pid()"
             )
-            if cursor.fetchone() == (0,):
-                return
+            quiet = quiet + 1 if cursor.fetchone() == (0,) else 0
         time.sleep(0.05)
