@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
+from itertools import count
 from math import inf
 
 from batches import actions
@@ -145,16 +146,21 @@ class Feeder:
     async def _claim(
         self, besides: set[str], project: int | None = None
     ) -> Chunk | None:
-        claim = asyncio.ensure_future(
-            self._thread.patiently(
-                leases.claim_chunk,
+        urgent_until, tries = self._urgent_until(), count()
+        known = [held.claim.chunk_id for held in self._held]
+
+        def once() -> Chunk | None:
+            if next(tries):
+                leases.release_others(self._owner, known)
+            return leases.claim_chunk(
                 self._owner,
                 self._model,
                 besides,
                 project=project,
-                urgent_until=self._urgent_until(),
+                urgent_until=urgent_until,
             )
-        )
+
+        claim = asyncio.ensure_future(self._thread.patiently(once))
         try:
             return await asyncio.shield(claim)
         except asyncio.CancelledError:

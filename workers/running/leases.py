@@ -98,6 +98,17 @@ def release(claim: Claim) -> None:
     ).update(lease_owner="", lease_expires_at=None)
 
 
+def release_others(owner: str, known: Iterable[int]) -> None:
+    """Give back chunks that `owner` holds without knowing it, all but those known.
+
+    A claim whose answer was lost may have been committed, and leases are renewed by
+    their owner's name: nobody would run that chunk, as long as its owner lives.
+    """
+    Chunk.objects.filter(lease_owner=owner).exclude(pk__in=list(known)).update(
+        lease_owner="", lease_expires_at=None
+    )
+
+
 class Stop(NamedTuple):
     """Why a batch's lines must not be started; after a pause those that run may end."""
 

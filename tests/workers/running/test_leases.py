@@ -175,6 +175,19 @@ def test_a_chunk_whose_row_is_locked_is_passed_over():
     assert claim() == locked
 
 
+def test_what_an_owner_holds_unknowingly_is_given_back():
+    batch = make_batch(status="in_progress", total=3)
+    for _ in range(3):
+        make_chunk(batch)
+    known, orphan, others = claim("alice"), claim("alice"), claim("bob")
+
+    leases.release_others("alice", [known.pk])
+
+    held = Chunk.objects.exclude(lease_owner="").values_list("pk", flat=True)
+    assert set(held) == {known.pk, others.pk}
+    assert claim("bob").pk == orphan.pk
+
+
 def test_renewing_prolongs_a_live_lease():
     make_chunk()
     claim()
