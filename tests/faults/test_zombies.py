@@ -118,6 +118,8 @@ def test_without_the_fence_the_checker_turns_red(
         rig.fail(batch)
         for name in ("worker", "worker-gpu1"):
             rig.restart_worker(name)
+        # The one that takes over has to be up before the other one's supervisor acts.
+        rig.tree_of("worker-gpu1").wait_until_complete()
     assert red >= 0.9 * CONTROLS
 
 
