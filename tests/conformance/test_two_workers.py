@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
 from tests.conformance.client import Api, jsonl, line
@@ -69,10 +68,7 @@ def test_two_workers_share_three_batches(stack: Stack, api: Api, receiver: Recei
         batch = api.wait(batch_id, seconds=200)
         assert batch["status"] == "completed", batch
         api.union(batch, [f"{number}-{n}" for n in range(LINES)])
-    calls: dict[str, int] = httpx.get(
-        f"{stack.stub_url}/_calls", trust_env=False, timeout=60
-    ).json()
-    assert Counter(calls.values()) == {1: 3 * LINES}
+    assert Counter(stack.calls().values()) == {1: 3 * LINES}
     assert all(done for done in _done_by_slot(stack))
     told = [(batch, percent) for batch in batches for percent in (25, 50, 75)]
     assert _told(receiver, len(told)) == Counter(told)

@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 
 from tests.rig.history import History, Recorder
@@ -92,16 +91,11 @@ class Rig:
 
     def calls(self) -> int:
         """Return how many requests the engine was sent so far, killed ones included."""
-        return self._calls_before + self._ask_calls()
-
-    def _ask_calls(self) -> int:
-        answer = httpx.get(f"{self.stack.stub_url}/_calls", trust_env=False, timeout=60)
-        counts: dict[str, int] = answer.json()
-        return sum(counts.values())
+        return self._calls_before + sum(self.stack.calls().values())
 
     def restart_engine(self) -> None:
         """Kill the engine's server and start another one in its place."""
-        self._calls_before += self._ask_calls()
+        self._calls_before += sum(self.stack.calls().values())
         stub = self.stack.processes["stub"]
         stub.kill()
         assert stub.popen is not None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import psycopg
 
 from tests.rig import template
@@ -153,6 +154,12 @@ class Stack:
         port = port or self.stub_url.rpartition(":")[2]
         stub = self.launch("stub", PYTHON, "manage.py", "stub_engine", "--port", port)
         self.stub_url = stub.wait_for(r"stub engine on (\S+)")[1]
+
+    def calls(self) -> dict[str, int]:
+        """Return how often the stub engine was sent each line."""
+        url = f"{self.stub_url}/_calls"
+        found: dict[str, int] = httpx.get(url, trust_env=False, timeout=60).json()
+        return found
 
     def load_models(self, toml: str) -> None:
         """Load the models of a TOML text."""
