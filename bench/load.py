@@ -123,18 +123,18 @@ def measure(made: list[BatchJob], calls: int) -> Loads:
     held: list[Chunk] = []
 
     def claim() -> None:
-        chunk = leases.claim_chunk(OWNER, MODEL)
+        chunk = leases.claim_chunk(OWNER, [MODEL])
         assert chunk is not None
         held.append(chunk)
 
     found = {"claim": _mean(claim, calls)}
     besides = {batch.pk for batch in made}
     found["look for another batch"] = _mean(
-        lambda: leases.claim_chunk(OWNER, MODEL, besides), calls
+        lambda: leases.claim_chunk(OWNER, [MODEL], besides), calls
     )
     projects = {batch.project_id for batch in made}
     found["look for another project"] = _mean(
-        lambda: leases.next_project(MODEL, projects), calls
+        lambda: leases.next_project([MODEL], projects), calls
     )
     found["segment"] = _mean(_committing(held), calls)
     pulse = Pulse(SLOT, OWNER)

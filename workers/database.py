@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,14 +26,32 @@ RETRY_SECONDS = 1.0
 AWAY = (OperationalError, InterfaceError, InternalError)
 # What it says of rows that it will never take.
 REFUSED = (IntegrityError, DataError)
+# A connection is asked so often whether it is good: that is a statement, too.
+GOOD_SECONDS = 1.0
+
+
+class _Look(threading.local):
+    """When this thread's connection is looked at again."""
+
+    at = 0.0
+
+
+_next_look = _Look()
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 def fresh(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call `work` on a connection that is still good."""
-    close_old_connections()
-    return work(*args, **kwargs)
+    """Call `work` on a connection that was good a second ago."""
+    now = time.monotonic()
+    if now >= _next_look.at:
+        close_old_connections()
+        _next_look.at = now + GOOD_SECONDS
+    try:
+        return work(*args, **kwargs)
+    except BaseException:
+        _next_look.at = 0.0
+        raise
 
 
 def patiently(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

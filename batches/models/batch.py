@@ -4,6 +4,7 @@ from datetime import datetime
 
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Now
 
 from accounts.models import Project
 from batches.models.chunk import Chunk
@@ -54,7 +55,7 @@ class BatchQuerySet(models.QuerySet["BatchJob"]):
             | Q(cancelled_at__lt=moment)
         )
 
-    def runnable(self, now: datetime) -> "BatchQuerySet":
+    def runnable(self, now: datetime | Now) -> "BatchQuerySet":
         """Keep the batches whose lines may be started."""
         return self.filter(
             status=Status.IN_PROGRESS, expires_at__gt=now, paused_reason=""

@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from itertools import count
 from math import inf
 
 from batches import actions
@@ -21,6 +20,7 @@ from workers.database import DatabaseThread
 from workers.running import leases
 from workers.running.reading import ChunkInHand, Request, in_hand, requests_of
 from workers.running.turns import Source, Turns
+from workers.served.names import names_on
 from workers.slots.pausing import Pausing
 
 logger = logging.getLogger(__name__)
@@ -53,6 +53,8 @@ class Feeder:
         urgent_until: Callable[[], float] = lambda: -inf,
     ) -> None:
         self._model = model
+        # What the engine answers for, its adapters too: it was loaded with them.
+        self._names: list[str] = []
         self._owner = owner
         self._held = held
         self._is_over = is_over
@@ -72,6 +74,7 @@ class Feeder:
 
     async def run(self) -> None:
         """Feed until nothing was there to claim for a while, or the run is over."""
+        self._names = await self._thread.patiently(names_on, self._model)
         idle_seconds = 0.0
         while not self._is_over():
             await self._wait_for_room()
@@ -125,7 +128,7 @@ class Feeder:
         Mostly there is not, and to find that out by claiming takes several statements.
         """
         return await self._thread.patiently(
-            leases.is_waiting, self._model, self._turns.batches
+            leases.is_waiting, self._names, self._turns.batches
         )
 
     async def _claim_newcomers(self, now: float) -> Chunk | None:
@@ -134,7 +137,7 @@ class Feeder:
         if now < self._next_newcomer or len(here) >= MOST_PROJECTS:
             return None
         project = await self._thread.patiently(
-            leases.next_project, self._model, here | self._round
+            leases.next_project, self._names, here | self._round
         )
         if project is None:
             self._round = here
@@ -146,21 +149,15 @@ class Feeder:
     async def _claim(
         self, besides: set[str], project: int | None = None
     ) -> Chunk | None:
-        urgent_until, tries = self._urgent_until(), count()
-        known = [held.claim.chunk_id for held in self._held]
-
-        def once() -> Chunk | None:
-            if next(tries):
-                leases.release_others(self._owner, known)
-            return leases.claim_chunk(
-                self._owner,
-                self._model,
-                besides,
-                project=project,
-                urgent_until=urgent_until,
-            )
-
-        claim = asyncio.ensure_future(self._thread.patiently(once))
+        claiming = self._thread.patiently(
+            leases.claim_chunk,
+            self._owner,
+            self._names,
+            besides,
+            project=project,
+            urgent_until=self._urgent_until(),
+        )
+        claim = asyncio.ensure_future(claiming)
         try:
             return await asyncio.shield(claim)
         except asyncio.CancelledError:

@@ -1,11 +1,11 @@
 """Claims on chunks, by the database's clock."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import NamedTuple
 
-from django.db.models import Case, Exists, F, OuterRef, When
+from django.db.models import Case, Exists, F, OuterRef, Q, When
 from django.db.models.expressions import OrderBy
 from django.db.models.functions import Now
 
@@ -13,9 +13,7 @@ from batches.claims import claim_next
 from batches.models import BatchJob, Chunk, Status
 from batches.models.chunk import ChunkQuerySet
 from batches.segments import Claim
-from vllm_batch.lib.clock import database_now
 from vllm_batch.lib.conf import conf
-from workers.served.names import names_on
 
 # Of so many batches a chunk is tried, should others be faster.
 MOST_BATCHES = 4
@@ -23,28 +21,26 @@ MOST_BATCHES = 4
 
 def claim_chunk(
     owner: str,
-    model: str,
+    names: Collection[str],
     besides: Iterable[str] = (),
     *,
     project: int | None = None,
     urgent_until: float = -inf,
 ) -> Chunk | None:
-    """Lease the next chunk for `model`, of one project if it is named.
+    """Lease the next chunk for one of these model names, of one project if it is named.
 
     Deadlines up to `urgent_until`, a Unix time, come first; then the higher priority,
     then the earlier deadline. `besides` are batches whose chunks are left alone.
     """
-    now = database_now()
-    names = names_on(model)
-    free = Chunk.objects.filter(batch=OuterRef("pk"), model__in=names).claimable(now)
-    batches = BatchJob.objects.runnable(now).filter(Exists(free))
+    free = Chunk.objects.filter(batch=OuterRef("pk"), model__in=names).claimable(Now())
+    batches = BatchJob.objects.runnable(Now()).filter(Exists(free))
     batches = batches.exclude(pk__in=list(besides))
     if project is not None:
         batches = batches.filter(project=project)
     # The first batches first: of a hundred thousand chunks none need be sorted.
     first = batches.order_by(*_order("", urgent_until))[:MOST_BATCHES]
     candidates = Chunk.objects.filter(batch__in=first.values("pk"), model__in=names)
-    candidates = candidates.claimable(now).select_related("batch__project")
+    candidates = candidates.claimable(Now()).select_related("batch__project")
     candidates = candidates.order_by(*_order("batch__", urgent_until), "index")
     return claim_next(owner, conf().WORKER_LEASE_SECONDS, candidates)
 
@@ -61,13 +57,13 @@ def _order(batch: str, urgent_until: float) -> list[str | OrderBy]:
     return order
 
 
-def next_project(model: str, besides: Iterable[int]) -> int | None:
-    """Return the project with the earliest deadline that waits for `model`.
+def next_project(names: Collection[str], besides: Iterable[int]) -> int | None:
+    """Return the project with the earliest deadline that waits for these models.
 
     `besides` are projects that had their turn.
     """
     return (
-        _claimable(model)
+        _claimable(names)
         .exclude(batch__project__in=list(besides))
         .order_by("batch__expires_at")
         .values_list("batch__project", flat=True)
@@ -75,18 +71,23 @@ def next_project(model: str, besides: Iterable[int]) -> int | None:
     )
 
 
-def is_waiting(model: str, besides: Iterable[str]) -> bool:
+def is_waiting(names: Collection[str], besides: Iterable[str]) -> bool:
     """Tell whether a batch besides these has a chunk that may be claimed."""
-    return _claimable(model).exclude(batch__in=list(besides)).exists()
+    return _claimable(names).exclude(batch__in=list(besides)).exists()
 
 
-def _claimable(model: str) -> ChunkQuerySet:
-    return Chunk.objects.claimable(Now()).filter(model__in=names_on(model))
+def _claimable(names: Collection[str]) -> ChunkQuerySet:
+    return Chunk.objects.claimable(Now()).filter(model__in=names)
 
 
-def renew(owner: str) -> None:
-    """Prolong this worker's live leases; a lease that has ended stays ended."""
-    Chunk.objects.filter(lease_owner=owner, lease_expires_at__gt=Now()).update(
+def renew(owner: str, chunk_ids: Iterable[int]) -> None:
+    """Prolong the leases of chunks in hand; a lease that has ended stays ended.
+
+    Any other of `owner`'s is not in hand: its claim's answer was lost, or it could not
+    be given back. It ends by itself.
+    """
+    leased = Chunk.objects.filter(lease_owner=owner, lease_expires_at__gt=Now())
+    leased.filter(pk__in=list(chunk_ids)).update(
         lease_expires_at=Now() + timedelta(seconds=conf().WORKER_LEASE_SECONDS)
     )
 
@@ -98,17 +99,6 @@ def release(claim: Claim) -> None:
     ).update(lease_owner="", lease_expires_at=None)
 
 
-def release_others(owner: str, known: Iterable[int]) -> None:
-    """Give back chunks that `owner` holds without knowing it, all but those known.
-
-    A claim whose answer was lost may have been committed, and leases are renewed by
-    their owner's name: nobody would run that chunk, as long as its owner lives.
-    """
-    Chunk.objects.filter(lease_owner=owner).exclude(pk__in=list(known)).update(
-        lease_owner="", lease_expires_at=None
-    )
-
-
 class Stop(NamedTuple):
     """Why a batch's lines must not be started; after a pause those that run may end."""
 
@@ -118,15 +108,13 @@ class Stop(NamedTuple):
 
 def stopped_batches(batch_ids: Iterable[str]) -> dict[str, Stop]:
     """Return which of the batches must run no more, each with the cause."""
-    now = database_now()
     rows = BatchJob.objects.filter(pk__in=list(batch_ids))
-    runnable = set(rows.runnable(now).values_list("pk", flat=True))
+    # One statement, twice a second: mostly it finds nothing.
+    runnable = rows.runnable(Now()).values("pk")
+    is_pause = Q(status=Status.IN_PROGRESS, expires_at__gt=Now())
+    stopped = rows.exclude(pk__in=runnable).annotate(is_pause=is_pause)
+    fields = ("pk", "paused_reason", "status", "is_pause")
     return {
-        batch.pk: Stop(batch.paused_reason or batch.status, _is_pause(batch, now))
-        for batch in rows
-        if batch.pk not in runnable
+        pk: Stop(reason or status, is_pause)
+        for pk, reason, status, is_pause in stopped.values_list(*fields)
     }
-
-
-def _is_pause(batch: BatchJob, now: datetime) -> bool:
-    return batch.status == Status.IN_PROGRESS and batch.expires_at > now

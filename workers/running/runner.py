@@ -90,6 +90,10 @@ class Runner:
 
         Raises EngineDead or EngineStartFailed if the engine is gone for good.
         """
+        with self._pulse.keeping(self._held):
+            await self._run()
+
+    async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
         start = self._loop.create_task
         workers = self._window.open()

@@ -3,6 +3,8 @@
 import logging
 import os
 import threading
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.db.models.functions import Now
@@ -13,6 +15,7 @@ from workers.gpu.watch import CardWatch
 from workers.hosts import host_name
 from workers.models import Heartbeat
 from workers.running import leases
+from workers.running.reading import ChunkInHand
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +24,7 @@ MOST_SERVERS = 100
 
 
 class Pulse(threading.Thread):
-    """Renews this worker's leases and writes its heartbeat row."""
+    """Renews the leases of chunks in hand and writes the worker's heartbeat row."""
 
     def __init__(self, slot: str, owner: str, card: CardWatch | None = None) -> None:
         super().__init__(name="pulse", daemon=True)
@@ -35,6 +38,7 @@ class Pulse(threading.Thread):
         self._has_moved = True
         self._key = {"host": host_name(), "slot": slot}
         self._owner = owner
+        self._held: Collection[ChunkInHand] = ()
         self._card = card
         self._ended = threading.Event()
 
@@ -61,6 +65,15 @@ class Pulse(threading.Thread):
         self.state, self.model, self.reason = state, model, reason
         self.servers = []
 
+    @contextmanager
+    def keeping(self, held: Collection[ChunkInHand]) -> Iterator[None]:
+        """Renew the leases of what is in `held` at each beat, which may change."""
+        self._held = held
+        try:
+            yield
+        finally:
+            self._held = ()
+
     def announce(self, model: str) -> None:
         """Write at once which model is loaded next, for workers that choose now."""
         self.tell(Heartbeat.State.LOADING, model=model)
@@ -80,7 +93,8 @@ class Pulse(threading.Thread):
                 return
 
     def _beat(self) -> None:
-        leases.renew(self._owner)
+        if held := list(self._held):
+            leases.renew(self._owner, [chunk.claim.chunk_id for chunk in held])
         fields: dict[str, Any] = {
             "pid": os.getpid(),
             "owner": self._owner,

@@ -22,7 +22,7 @@ SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 
 
 def claim(owner: str = "alice", model: str = "stub") -> Chunk:
-    chunk = leases.claim_chunk(owner, model)
+    chunk = leases.claim_chunk(owner, [model])
     assert chunk is not None
     return chunk
 
@@ -66,14 +66,14 @@ def test_a_second_claim_on_the_only_chunk_gets_nothing():
     make_chunk()
     claim("alice")
 
-    assert leases.claim_chunk("bob", "stub") is None
+    assert leases.claim_chunk("bob", ["stub"]) is None
 
 
 def test_an_owner_does_not_get_its_own_chunk_twice():
     make_chunk()
     claim()
 
-    assert leases.claim_chunk("alice", "stub") is None
+    assert leases.claim_chunk("alice", ["stub"]) is None
 
 
 def test_an_expired_lease_can_be_claimed_with_a_new_fence():
@@ -89,7 +89,7 @@ def test_an_expired_lease_can_be_claimed_with_a_new_fence():
 def test_a_finished_chunk_cannot_be_claimed():
     make_chunk(is_done=True)
 
-    assert leases.claim_chunk("alice", "stub") is None
+    assert leases.claim_chunk("alice", ["stub"]) is None
 
 
 @pytest.mark.parametrize(
@@ -98,27 +98,27 @@ def test_a_finished_chunk_cannot_be_claimed():
 def test_a_chunk_of_a_batch_that_does_not_run_cannot_be_claimed(status):
     make_chunk(make_batch(status=status))
 
-    assert leases.claim_chunk("alice", "stub") is None
+    assert leases.claim_chunk("alice", ["stub"]) is None
 
 
 def test_a_chunk_of_a_paused_batch_cannot_be_claimed():
     make_chunk()
     BatchJob.objects.update(paused_reason="by hand")
 
-    assert leases.claim_chunk("alice", "stub") is None
+    assert leases.claim_chunk("alice", ["stub"]) is None
 
 
 def test_a_chunk_past_its_deadline_cannot_be_claimed():
     make_chunk()
     BatchJob.objects.update(expires_at=database_now() - SECOND)
 
-    assert leases.claim_chunk("alice", "stub") is None
+    assert leases.claim_chunk("alice", ["stub"]) is None
 
 
 def test_a_chunk_of_another_model_cannot_be_claimed():
     make_chunk(model="stub-2")
 
-    assert leases.claim_chunk("alice", "stub") is None
+    assert leases.claim_chunk("alice", ["stub"]) is None
 
 
 def running(**fields: Any) -> Chunk:
@@ -151,7 +151,7 @@ def test_claiming_takes_a_fixed_number_of_queries(django_assert_max_num_queries)
         make_chunk()
 
     # Of these, two begin and end the claim's transaction.
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(6):
         claim()
 
 
@@ -167,7 +167,7 @@ def test_a_chunk_whose_row_is_locked_is_passed_over():
     try:
         sql = f"SELECT 1 FROM {table} WHERE id = %s FOR UPDATE"
         other.cursor().execute(sql, [locked.pk])
-        while_locked = [claim(), leases.claim_chunk("bob", "stub")]
+        while_locked = [claim(), leases.claim_chunk("bob", ["stub"])]
     finally:
         other.close()
 
@@ -175,26 +175,13 @@ def test_a_chunk_whose_row_is_locked_is_passed_over():
     assert claim() == locked
 
 
-def test_what_an_owner_holds_unknowingly_is_given_back():
-    batch = make_batch(status="in_progress", total=3)
-    for _ in range(3):
-        make_chunk(batch)
-    known, orphan, others = claim("alice"), claim("alice"), claim("bob")
-
-    leases.release_others("alice", [known.pk])
-
-    held = Chunk.objects.exclude(lease_owner="").values_list("pk", flat=True)
-    assert set(held) == {known.pk, others.pk}
-    assert claim("bob").pk == orphan.pk
-
-
 def test_renewing_prolongs_a_live_lease():
     make_chunk()
-    claim()
+    chunk = claim()
     soon = database_now() + SECOND
     Chunk.objects.update(lease_expires_at=soon)
 
-    leases.renew("alice")
+    leases.renew("alice", [chunk.pk])
 
     renewed = Chunk.objects.get().lease_expires_at
     assert renewed is not None and renewed > soon
@@ -202,21 +189,22 @@ def test_renewing_prolongs_a_live_lease():
 
 def test_renewing_does_not_revive_a_lease_that_has_ended():
     make_chunk()
-    claim()
+    chunk = claim()
     expire()
     before = Chunk.objects.get().lease_expires_at
 
-    leases.renew("alice")
+    leases.renew("alice", [chunk.pk])
 
     assert Chunk.objects.get().lease_expires_at == before
 
 
-def test_renewing_leaves_other_owners_leases_alone():
+@pytest.mark.parametrize("owner, in_hand", [("bob", True), ("alice", False)])
+def test_renewing_leaves_alone_what_another_has_or_nobody_runs(owner, in_hand):
     make_chunk()
-    claim("bob")
+    chunk = claim(owner)
     before = Chunk.objects.get().lease_expires_at
 
-    leases.renew("alice")
+    leases.renew("alice", [chunk.pk] if in_hand else [])
 
     assert Chunk.objects.get().lease_expires_at == before
 
@@ -246,7 +234,9 @@ def test_a_near_deadline_comes_before_a_higher_priority():
     preferred = running(priority=1, expires_at=database_now() + 3 * HOUR)
     until = (database_now() + 2 * HOUR).timestamp()
 
-    found = [leases.claim_chunk("alice", "stub", urgent_until=until) for _ in range(2)]
+    found = [
+        leases.claim_chunk("alice", ["stub"], urgent_until=until) for _ in range(2)
+    ]
 
     assert found == [urgent, preferred]
 
@@ -256,17 +246,17 @@ def test_a_claim_may_be_for_one_project():
     later = running(expires_at=database_now() + 2 * HOUR)
     project = later.batch.project_id
 
-    assert leases.claim_chunk("alice", "stub", project=project) == later
-    assert leases.claim_chunk("alice", "stub", project=project) is None
+    assert leases.claim_chunk("alice", ["stub"], project=project) == later
+    assert leases.claim_chunk("alice", ["stub"], project=project) is None
 
 
 def test_the_next_project_is_the_one_with_the_earliest_deadline():
     later = running(expires_at=database_now() + 2 * HOUR, priority=1).batch.project_id
     sooner = running(expires_at=database_now() + HOUR).batch.project_id
 
-    assert leases.next_project("stub", []) == sooner
-    assert leases.next_project("stub", [sooner]) == later
-    assert leases.next_project("stub", [sooner, later]) is None
+    assert leases.next_project(["stub"], []) == sooner
+    assert leases.next_project(["stub"], [sooner]) == later
+    assert leases.next_project(["stub"], [sooner, later]) is None
 
 
 def test_batches_that_must_stop_are_named_with_the_cause():

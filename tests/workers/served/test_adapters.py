@@ -12,6 +12,7 @@ from workers.engines.stub import StubEngine
 from workers.models import Heartbeat
 from workers.running import feeding, leases
 from workers.scheduling.demand import Asker, look
+from workers.served.names import names_on
 from workers.supervising.symptoms import work_waits
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -42,7 +43,7 @@ def test_the_base_is_the_model_that_waits():
 
     assert [demand.model for demand in look(Asker()).demands] == ["stub"]
     assert work_waits(database_now())
-    chunk = leases.claim_chunk("alice", "stub")
+    chunk = leases.claim_chunk("alice", names_on("stub"))
     assert chunk is not None and chunk.model == "support"
 
 

@@ -1,6 +1,7 @@
 """The heartbeat's thread: signs of life, and leases that are kept."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import OperationalError
@@ -9,7 +10,7 @@ from batches.models import Chunk
 from tests.factories import make_chunk
 from vllm_batch.lib.clock import database_now
 from workers.models import Heartbeat
-from workers.running import leases
+from workers.running.reading import in_hand
 from workers.slots.pulse import Pulse
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -56,26 +57,42 @@ def test_progress_is_not_claimed_while_nothing_comes_out():
     assert row.progress_at == old and row.beat_at > old
 
 
-def test_it_keeps_its_owners_leases():
+def test_it_keeps_the_leases_of_what_is_in_hand():
     soon = database_now() + timedelta(seconds=30)
-    make_chunk(lease_owner="alice", lease_expires_at=soon)
+    lease: dict[str, Any] = {"lease_owner": "alice", "lease_expires_at": soon}
+    chunk = make_chunk(**lease)
+    make_chunk(**lease)  # its claim's answer was lost
+    pulse = Pulse("gpu7", "alice")
 
-    beaten(Pulse("gpu7", "alice"))
+    with pulse.keeping({in_hand(chunk, "alice")}):
+        beaten(pulse)
 
-    renewed = Chunk.objects.get().lease_expires_at
-    assert renewed is not None and renewed > soon
+    renewed = Chunk.objects.filter(lease_expires_at__gt=soon)
+    assert list(renewed) == [chunk]
+
+
+def test_no_lease_outlives_the_run():
+    soon = database_now() + timedelta(seconds=30)
+    chunk = make_chunk(lease_owner="alice", lease_expires_at=soon)
+    pulse = Pulse("gpu7", "alice")
+
+    with pulse.keeping({in_hand(chunk, "alice")}):
+        pass  # and it could not be given back
+    beaten(pulse)
+
+    assert Chunk.objects.get().lease_expires_at == soon
 
 
 def test_it_survives_a_database_that_is_away(monkeypatch):
-    renew, failures = leases.renew, iter([OperationalError("away")])
+    update, failures = Pulse._beat, iter([OperationalError("away")])
 
-    def fail_once(owner: str) -> None:
+    def fail_once(pulse: Pulse) -> None:
         if error := next(failures, None):
             raise error
-        renew(owner)
+        update(pulse)
 
     monkeypatch.setattr("workers.slots.pulse.LONGEST_BEAT_SECONDS", 0.01)
-    monkeypatch.setattr(leases, "renew", fail_once)
+    monkeypatch.setattr(Pulse, "_beat", fail_once)
     pulse = Pulse("gpu7", "alice")
 
     pulse.start()
