@@ -27,6 +27,7 @@ from bench.workloads import CHAT
 from vllm_batch.lib.clock import database_now
 from workers.models import Heartbeat, ServedModel
 from workers.running import leases
+from workers.running.reading import in_hand
 from workers.scheduling.demand import Asker, look
 from workers.slots.pulse import Pulse
 from workers.supervising.symptoms import symptoms_of
@@ -139,7 +140,8 @@ def measure(made: list[BatchJob], calls: int) -> Loads:
     found["segment"] = _mean(_committing(held), calls)
     pulse = Pulse(SLOT, OWNER)
     pulse.in_flight = 1
-    found["heartbeat"] = _mean(pulse._beat, calls)
+    with pulse.keeping([in_hand(chunk, OWNER) for chunk in held[:8]]):
+        found["heartbeat"] = _mean(pulse._beat, calls)
     asker = Asker(owner=OWNER, slot=SLOT, loaded=MODEL, has_in_hand=True)
     found["choice of the model"] = _mean(lambda: look(asker), calls)
     watched = {chunk.batch_id for chunk in held[:8]}
