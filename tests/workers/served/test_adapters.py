@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
+from batches.models import BatchJob
 from batches.outlook import outlook_of
 from tests.factories import line, make_batch, make_model, make_running_batch
-from tests.workers.runs import end, run, union
+from tests.workers.runs import Hooked, end, in_thread, run, union
 from vllm_batch.lib.clock import database_now
 from workers.engines.stub import StubEngine
-from workers.models import Heartbeat
+from workers.models import Heartbeat, ServedModel
 from workers.running import feeding, leases
 from workers.scheduling.demand import Asker, look
 from workers.served.names import names_on
@@ -35,6 +36,21 @@ def test_both_names_run_on_one_engine():
     assert (first.model, second.model) == ("support", "stub")
     for batch in (first, second):
         assert end(batch).status == "completed" and len(union(batch)) == 1
+
+
+def test_an_adapter_that_comes_while_its_base_runs_waits_for_the_next_load():
+    def add_one() -> None:
+        ServedModel.objects.update(lora_adapters=[{"name": "later"}])
+        make_running_batch(line("b", model="later"))
+
+    first = make_running_batch(line("a"))
+    engine = Hooked(lambda _: in_thread(add_one))
+
+    run(engine)
+
+    later = BatchJob.objects.exclude(pk=first.pk).get()
+    assert engine.posts == 1 and end(first).status == "completed"
+    assert later.model == "later" and end(later).status == "in_progress"
 
 
 def test_the_base_is_the_model_that_waits():
