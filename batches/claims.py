@@ -48,7 +48,9 @@ def _take(chunk: Chunk, owner: str, seconds: int) -> bool:
     A holder that froze while it wrote has the row locked. To wait for it could use up
     the lease before it begins: it counts from the statement's start.
     """
-    rows = Chunk.objects.filter(pk=chunk.pk, fence=chunk.fence)
+    # Without an order: it would join the batch, and ask for the lock of its row, too,
+    # which each segment of each worker takes.
+    rows = Chunk.objects.filter(pk=chunk.pk, fence=chunk.fence).order_by()
     if not rows.select_for_update(skip_locked=True).values_list("pk"):
         return False
     rows.update(

@@ -175,6 +175,24 @@ def test_a_chunk_whose_row_is_locked_is_passed_over():
     assert claim() == locked
 
 
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="it has no locks of rows")
+@pytest.mark.django_db(transaction=True)
+def test_a_claim_does_not_mind_who_has_the_batchs_row():
+    chunk = make_chunk()
+    table = BatchJob._meta.db_table
+
+    other = connection.copy()
+    other.set_autocommit(False)
+    try:
+        sql = f"SELECT 1 FROM {table} WHERE id = %s FOR UPDATE"
+        other.cursor().execute(sql, [chunk.batch_id])
+        claimed = claim()
+    finally:
+        other.close()
+
+    assert claimed == chunk
+
+
 def test_renewing_prolongs_a_live_lease():
     make_chunk()
     chunk = claim()
