@@ -1,6 +1,5 @@
 """What vLLM itself counts, served by the worker."""
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import httpx
 import pytest
 
 from tests.conformance.client import Api, line
+from tests.marks import REAL_VLLM
 from tests.monitoring.test_files import DASHBOARDS, panels
 from tests.rig.ports import free_port
 from tests.rig.prometheus import Prometheus, find_program
@@ -16,12 +16,9 @@ from tests.rig.stack import Stack
 from tests.workers.engines.test_real_vllm import MODEL
 
 pytestmark = [
-    pytest.mark.vllm,
+    *REAL_VLLM,
     pytest.mark.prometheus,
     pytest.mark.timeout(900),
-    pytest.mark.skipif(
-        importlib.util.find_spec("vllm") is None, reason="vLLM is not installed"
-    ),
     pytest.mark.skipif(not find_program(), reason="Prometheus is not installed"),
 ]
 

@@ -1,20 +1,12 @@
 """Examples are counted by the model's own tokenizer and template."""
 
-import importlib.util
-
 import pytest
 
 from tests.curation.datasets.exporting import dataset, export
 from tests.factories import make_model
+from tests.marks import TRANSFORMERS
 
-has_transformers = importlib.util.find_spec("transformers") is not None
-pytestmark = [
-    pytest.mark.django_db,
-    pytest.mark.vllm,
-    pytest.mark.skipif(not has_transformers, reason="transformers is not installed"),
-    # Its own warnings are none of ours.
-    pytest.mark.filterwarnings("ignore"),
-]
+pytestmark = [pytest.mark.django_db, *TRANSFORMERS]
 
 
 def test_tokens_are_counted(tmp_path):

@@ -1,7 +1,6 @@
 """Adapters, chat template and limits of a served model, on the real engine."""
 
 import hashlib
-import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -9,15 +8,13 @@ from typing import Any
 
 import pytest
 
+from tests.marks import REAL_VLLM
 from tests.workers.engines.probing import probe
 from tests.workers.engines.vllm_details_probe import TEMPLATE
 
 pytestmark = [
-    pytest.mark.vllm,
+    *REAL_VLLM,
     pytest.mark.timeout(600),
-    pytest.mark.skipif(
-        importlib.util.find_spec("vllm") is None, reason="vLLM is not installed"
-    ),
 ]
 
 

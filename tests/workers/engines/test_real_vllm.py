@@ -1,6 +1,5 @@
 """The whole product on the real engine: vLLM on the CPU with a tiny model."""
 
-import importlib.util
 import os
 import signal
 import time
@@ -11,16 +10,14 @@ from typing import Any
 import pytest
 
 from tests.conformance.client import CMP, Api, answer, jsonl, line
+from tests.marks import REAL_VLLM
 from tests.rig.stack import Stack
 from workers.supervising import family
 from workers.supervising.family import Member
 
 pytestmark = [
-    pytest.mark.vllm,
+    *REAL_VLLM,
     pytest.mark.timeout(900),
-    pytest.mark.skipif(
-        importlib.util.find_spec("vllm") is None, reason="vLLM is not installed"
-    ),
 ]
 
 MODEL = """

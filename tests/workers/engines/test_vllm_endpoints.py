@@ -1,20 +1,17 @@
 """vLLM's endpoint functions answer what its whole app answers."""
 
-import importlib.util
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.marks import REAL_VLLM
 from tests.workers.engines.probing import probe
 
 pytestmark = [
-    pytest.mark.vllm,
+    *REAL_VLLM,
     pytest.mark.timeout(600),
-    pytest.mark.skipif(
-        importlib.util.find_spec("vllm") is None, reason="vLLM is not installed"
-    ),
 ]
 # What differs from one request to the next.
 OWN = re.compile(r'"(id|request_id)":\s*"[^"]*"|"created":\s*\d+')

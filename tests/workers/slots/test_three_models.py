@@ -1,6 +1,5 @@
 """Three real models, one worker, two projects: few swaps, no deadline missed."""
 
-import importlib.util
 import math
 import re
 import shutil
@@ -11,14 +10,12 @@ from typing import Any
 import pytest
 
 from tests.conformance.client import Api, answer, jsonl, line
+from tests.marks import REAL_VLLM
 from tests.rig.stack import Stack
 
 pytestmark = [
-    pytest.mark.vllm,
+    *REAL_VLLM,
     pytest.mark.timeout(900),
-    pytest.mark.skipif(
-        importlib.util.find_spec("vllm") is None, reason="vLLM is not installed"
-    ),
 ]
 
 MODELS = ("tiny-a", "tiny-b", "tiny-c")

@@ -1,9 +1,6 @@
 """Dry runs of the tiny model, and what transformers counts in a chat."""
 
-import importlib.util
 from typing import Any
-
-import pytest
 
 from batches.models import BatchJob
 from batches.tasks import attend
@@ -11,14 +8,6 @@ from tests.factories import CHAT, line, make_batch
 
 COMPLETIONS, RESPONSES = "/v1/completions", "/v1/responses"
 STRICT = "{{ raise_exception('roles must alternate') }}"
-has_transformers = importlib.util.find_spec("transformers") is not None
-MARKS = [
-    pytest.mark.django_db,
-    pytest.mark.vllm,
-    pytest.mark.skipif(not has_transformers, reason="transformers is not installed"),
-    # Its own warnings are none of ours.
-    pytest.mark.filterwarnings("ignore"),
-]
 
 
 def tiny(custom_id: str = "a", content: str = "def main():", **details: Any) -> Any:

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from tests.factories import EMBEDDINGS, line
+from tests.marks import TRANSFORMERS
 from tests.workers.served.tokenizing.chats import (
     COMPLETIONS,
-    MARKS,
     RESPONSES,
     STRICT,
     of_chat,
@@ -17,7 +17,7 @@ from tests.workers.served.tokenizing.chats import (
     user,
 )
 
-pytestmark = MARKS
+pytestmark = [pytest.mark.django_db, *TRANSFORMERS]
 
 
 def test_chats_are_counted_as_transformers_counts_them(reference):

@@ -3,10 +3,13 @@
 import json
 import sys
 
-from tests.workers.served.tokenizing.chats import MARKS, report, tiny
+import pytest
+
+from tests.marks import TRANSFORMERS
+from tests.workers.served.tokenizing.chats import report, tiny
 from workers.served import tokenizing
 
-pytestmark = MARKS
+pytestmark = [pytest.mark.django_db, *TRANSFORMERS]
 
 
 def test_when_its_time_is_over_the_rest_is_estimated(configure):

@@ -3,16 +3,16 @@
 import pytest
 
 from tests.factories import EMBEDDINGS
+from tests.marks import TRANSFORMERS
 from tests.workers.served.tokenizing.chats import (
     COMPLETIONS,
-    MARKS,
     attended,
     of_chat,
     tiny,
     user,
 )
 
-pytestmark = MARKS
+pytestmark = [pytest.mark.django_db, *TRANSFORMERS]
 
 
 def test_over_long_lines_fail_before_they_run(configure, reference):
