@@ -42,16 +42,12 @@ T = TypeVar("T")
 
 
 def fresh(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call `work` on a connection that was good a second ago."""
+    """Call `work` on a connection that was good a second ago and has not erred."""
     now = time.monotonic()
-    if now >= _next_look.at:
+    if connection.errors_occurred or now >= _next_look.at:
         close_old_connections()
         _next_look.at = now + GOOD_SECONDS
-    try:
-        return work(*args, **kwargs)
-    except BaseException:
-        _next_look.at = 0.0
-        raise
+    return work(*args, **kwargs)
 
 
 def patiently(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

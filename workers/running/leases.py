@@ -32,15 +32,16 @@ def claim_chunk(
     Deadlines up to `urgent_until`, a Unix time, come first; then the higher priority,
     then the earlier deadline. `besides` are batches whose chunks are left alone.
     """
-    free = Chunk.objects.filter(batch=OuterRef("pk"), model__in=names).claimable(Now())
-    batches = BatchJob.objects.runnable(Now()).filter(Exists(free))
+    free = _claimable(names)
+    batches = BatchJob.objects.runnable(Now())
+    batches = batches.filter(Exists(free.filter(batch=OuterRef("pk"))))
     batches = batches.exclude(pk__in=list(besides))
     if project is not None:
         batches = batches.filter(project=project)
     # The first batches first: of a hundred thousand chunks none need be sorted.
     first = batches.order_by(*_order("", urgent_until))[:MOST_BATCHES]
-    candidates = Chunk.objects.filter(batch__in=first.values("pk"), model__in=names)
-    candidates = candidates.claimable(Now()).select_related("batch__project")
+    candidates = free.filter(batch__in=first.values("pk"))
+    candidates = candidates.select_related("batch__project")
     candidates = candidates.order_by(*_order("batch__", urgent_until), "index")
     return claim_next(owner, conf().WORKER_LEASE_SECONDS, candidates)
 

@@ -1,5 +1,7 @@
 """Claims on chunks: who gets which, and for how long."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +21,9 @@ from workers.running import leases
 
 pytestmark = pytest.mark.django_db
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
+needs_row_locks = pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="it has no locks of rows"
+)
 
 
 def claim(owner: str = "alice", model: str = "stub") -> Chunk:
@@ -155,42 +160,39 @@ def test_claiming_takes_a_fixed_number_of_queries(django_assert_max_num_queries)
         claim()
 
 
-@pytest.mark.skipif(connection.vendor == "sqlite", reason="it has no locks of rows")
+@contextmanager
+def locked(row: Chunk | BatchJob) -> Iterator[None]:
+    """Let somebody else hold the lock of a row."""
+    other = connection.copy()
+    other.set_autocommit(False)
+    sql = f"SELECT 1 FROM {row._meta.db_table} WHERE id = %s FOR UPDATE"
+    try:
+        other.cursor().execute(sql, [row.pk])
+        yield
+    finally:
+        other.close()
+
+
+@needs_row_locks
 @pytest.mark.django_db(transaction=True)
 def test_a_chunk_whose_row_is_locked_is_passed_over():
     batch = make_batch(status="in_progress", total=2)
-    locked, free = make_chunk(batch), make_chunk(batch)
-    table = Chunk._meta.db_table
+    first, second = make_chunk(batch), make_chunk(batch)
 
-    other = connection.copy()
-    other.set_autocommit(False)
-    try:
-        sql = f"SELECT 1 FROM {table} WHERE id = %s FOR UPDATE"
-        other.cursor().execute(sql, [locked.pk])
+    with locked(first):
         while_locked = [claim(), leases.claim_chunk("bob", ["stub"])]
-    finally:
-        other.close()
 
-    assert while_locked == [free, None]
-    assert claim() == locked
+    assert while_locked == [second, None]
+    assert claim() == first
 
 
-@pytest.mark.skipif(connection.vendor == "sqlite", reason="it has no locks of rows")
+@needs_row_locks
 @pytest.mark.django_db(transaction=True)
 def test_a_claim_does_not_mind_who_has_the_batchs_row():
     chunk = make_chunk()
-    table = BatchJob._meta.db_table
 
-    other = connection.copy()
-    other.set_autocommit(False)
-    try:
-        sql = f"SELECT 1 FROM {table} WHERE id = %s FOR UPDATE"
-        other.cursor().execute(sql, [chunk.batch_id])
-        claimed = claim()
-    finally:
-        other.close()
-
-    assert claimed == chunk
+    with locked(chunk.batch):
+        assert claim() == chunk
 
 
 def test_renewing_prolongs_a_live_lease():
